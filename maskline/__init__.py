@@ -1,0 +1,1 @@
+"""Maskline: configuration, the command line, and the one place that wires the rooms together."""
