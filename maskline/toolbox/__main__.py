@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from maskline.toolbox import (
     ToolboxError,
@@ -25,19 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 1 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m maskline.toolbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("install", help="install what is missing")
-    commands.add_parser("where", help="show what is installed")
-    commands.add_parser("verify", help="compare every unpacked file with the manifest")
+    for name, (_action, text) in ACTIONS.items():
+        commands.add_parser(name, help=text)
     chosen = parser.parse_args(arguments)
-    settings = ToolboxSettings.from_env(os.environ)
     try:
-        match chosen.command:
-            case "install":
-                _install(settings)
-            case "where":
-                _where(settings)
-            case "verify":
-                _verify(settings)
+        action, _text = ACTIONS[chosen.command]
+        action(ToolboxSettings.from_env(os.environ))
     except ToolboxError as error:
         print(f"maskline: {error}", file=sys.stderr)
         return 1
@@ -66,6 +59,12 @@ def _verify(settings: ToolboxSettings) -> None:
     box = find_toolbox(settings, full=True)
     _say("no toolbox installed" if box is None else f"{box.root}: all files as unpacked")
 
+
+ACTIONS: Mapping[str, tuple[Callable[[ToolboxSettings], None], str]] = {
+    "install": (_install, "install what is missing"),
+    "where": (_where, "show what is installed"),
+    "verify": (_verify, "compare every unpacked file with the manifest"),
+}
 
 if __name__ == "__main__":
     sys.exit(main())

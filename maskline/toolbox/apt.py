@@ -44,15 +44,15 @@ class PrivateApt:
                 hint = "update the package debian-archive-keyring or ubuntu-keyring"
             else:
                 hint = "check the network, or set MASKLINE_APT_MIRROR to an archive that answers"
-            message = f"the package lists of {suites} cannot be fetched ({error}): {hint}"
-            raise ArchiveError(message) from error
+            raise ArchiveError(
+                f"the package lists of {suites} cannot be fetched ({error}): {hint}"
+            ) from error
 
     def download(self, packages: tuple[str, ...]) -> list[Path]:
         """Fetches the packages with all that they depend on, checksums checked by apt."""
         try:
             run(
-                ["apt-get", "-q", "-y", "--download-only", "--no-install-recommends"]
-                + ["install", *packages],
+                ["apt-get", "-q", "-y", "--download-only", "install", *packages],
                 env=self._env,
                 timeout_s=DOWNLOAD_TIMEOUT_S,
             )
@@ -83,7 +83,7 @@ class PrivateApt:
 
     def _settings(self) -> str:
         # APT_CONFIG is read before the machine's files, and so can leave those out altogether.
-        dump = run(["apt-config", "dump", "--format", "%F \"%v\";%n"], timeout_s=60)
+        dump = run(["apt-config", "dump", "--format", '%F "%v";%n'], timeout_s=60)
         kept = [
             line
             for line in dump.splitlines()

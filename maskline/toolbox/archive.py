@@ -24,6 +24,8 @@ KEYRINGS = {
     ),
     Distribution.UBUNTU: ("/usr/share/keyrings/ubuntu-archive-keyring.gpg",),
 }
+# Fields of Target, in their order.
+FORMAT = "$(SITE)\t$(RELEASE)\t$(COMPONENT)\t$(ORIGIN)"
 ALIASES = {"stable", "oldstable", "testing", "unstable", "sid"}
 
 
@@ -65,11 +67,10 @@ def candidates(
     """The archives to try, best first; at most four. Raises ArchiveError where none is known."""
     uris = [mirror.rstrip("/")] if mirror else _mirrors(machine, configured_targets())
     if not uris:
-        message = (
+        raise ArchiveError(
             f"apt has no {machine.distribution} archive configured: "
             "set MASKLINE_APT_MIRROR to the address of one"
         )
-        raise ArchiveError(message)
     keyring = next((Path(p) for p in KEYRINGS[machine.distribution] if Path(p).is_file()), None)
     components = COMPONENTS[machine.distribution]
     return [
@@ -93,21 +94,17 @@ def configured_targets() -> list[Target]:
     """What the machine's apt is configured for, downloaded yet or not."""
     # Without release info even a machine that never ran "apt-get update" lists its targets;
     # with it, the origin is known where an index was downloaded.
-    fields = "\t".join(("$(SITE)", "$(RELEASE)", "$(COMPONENT)", "$(ORIGIN)"))
     targets: list[Target] = []
     for info in ("true", "false"):
+        argv = ["apt-get", "-o", f"APT::Get::IndexTargets::ReleaseInfo={info}", "indextargets"]
         try:
-            output = run(
-                ["apt-get", "-o", f"APT::Get::IndexTargets::ReleaseInfo={info}"]
-                + ["indextargets", "--format", fields, "Created-By: Packages"],
-                timeout_s=60,
-            )
+            output = run([*argv, "--format", FORMAT, "Created-By: Packages"], timeout_s=60)
         except CommandError as error:
-            message = f"the machine's apt configuration cannot be read: {error}"
-            raise ArchiveError(message) from error
-        for line in output.splitlines():
-            if len(parts := line.split("\t")) == 4:  # noqa: PLR2004 - four fields above
-                targets.append(Target(*parts))
+            raise ArchiveError(
+                f"the machine's apt configuration cannot be read: {error}"
+            ) from error
+        rows = (line.split("\t") for line in output.splitlines())
+        targets.extend(Target(*row) for row in rows if len(row) == FORMAT.count("\t") + 1)
     return targets
 
 

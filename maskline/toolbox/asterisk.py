@@ -85,8 +85,7 @@ def find_asterisk(settings: ToolboxSettings) -> AsteriskInstall:
         return chosen
     box = find_toolbox(settings)
     if box is None:
-        message = "no Asterisk 20 or newer here: run make setup"
-        raise ToolMissingError(message)
+        raise ToolMissingError("no Asterisk 20 or newer here: run make setup")
     return from_toolbox(box)
 
 
@@ -101,11 +100,10 @@ def from_toolbox(box: Toolbox) -> AsteriskInstall:
     """The Asterisk of a toolbox."""
     version = parse_version(box.manifest.asterisk)
     if version is None or version.major < OLDEST:
-        message = (
+        raise AsteriskUnusableError(
             f"the archive's Asterisk is {box.manifest.asterisk}, {OLDEST} is the oldest that "
             "works: set MASKLINE_APT_SUITE to a newer suite"
         )
-        raise AsteriskUnusableError(message)
     return AsteriskInstall(
         argv=box.command("asterisk").argv,
         modules_dir=box.libraries / "asterisk" / "modules",
@@ -120,23 +118,19 @@ def inspect(program: Path) -> AsteriskInstall:
     try:
         output = Command((str(program),)).run("-V", timeout_s=10)
     except CommandError as error:
-        message = f"{program} is not usable: {error}"
-        raise AsteriskUnusableError(message) from error
+        raise AsteriskUnusableError(f"{program} is not usable: {error}") from error
     version = parse_version(output)
     if version is None or version.major < OLDEST:
         found = version.text if version else "of an unknown version"
-        message = f"{program} is {found}, {OLDEST} is the oldest that works"
-        raise AsteriskUnusableError(message)
+        raise AsteriskUnusableError(f"{program} is {found}, {OLDEST} is the oldest that works")
     modules_dir = _first(_module_folders(program), "chan_pjsip.so")
     data_dir = _first(_data_folders(program), "documentation")
     if modules_dir is None or data_dir is None:
         lacks = "modules (chan_pjsip.so)" if modules_dir is None else "documentation"
-        message = f"{program} has no {lacks} in a known place"
-        raise AsteriskUnusableError(message)
+        raise AsteriskUnusableError(f"{program} has no {lacks} in a known place")
     lacking = [name for name in NEEDED_MODULES if not (modules_dir / f"{name}.so").is_file()]
     if lacking:
-        message = f"{program} lacks modules: {', '.join(lacking)}"
-        raise AsteriskUnusableError(message)
+        raise AsteriskUnusableError(f"{program} lacks modules: {', '.join(lacking)}")
     return AsteriskInstall((str(program),), modules_dir, data_dir, version, Source.PATH)
 
 

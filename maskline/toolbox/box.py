@@ -76,8 +76,7 @@ class Toolbox:
         """How to run one of PROGRAMS. Raises ToolMissingError."""
         program = self.root / PROGRAMS.get(name, f"usr/bin/{name}")
         if not program.is_file():
-            message = f"{self.root} has no program {name}: run make setup"
-            raise ToolMissingError(message)
+            raise ToolMissingError(f"{self.root} has no program {name}: run make setup")
         env = {}
         if name == "espeak-ng":
             env["ESPEAK_DATA_PATH"] = str(self.libraries)
@@ -117,8 +116,7 @@ def ensure_toolbox(settings: ToolboxSettings, say: Progress = quiet) -> Toolbox:
             _install(settings, here, build, say)
             cache.publish(build / "root", folder / name)
     if (found := find_toolbox(settings)) is None:
-        message = f"{folder / name} vanished while it was installed: try again"
-        raise DamagedError(message)
+        raise DamagedError(f"{folder / name} vanished while it was installed: try again")
     say(f"toolbox ready: Asterisk {found.manifest.asterisk}")
     return found
 
@@ -133,8 +131,7 @@ def find_tool(settings: ToolboxSettings, name: str) -> Command:
         return box.command(name)
     if (path := shutil.which(name)) is not None:
         return Command((path,))
-    message = f"{name} is neither in the toolbox nor on PATH: run make setup"
-    raise ToolMissingError(message)
+    raise ToolMissingError(f"{name} is neither in the toolbox nor on PATH: run make setup")
 
 
 def _find_whole(settings: ToolboxSettings, say: Progress) -> Toolbox | None:
@@ -181,8 +178,7 @@ def _download(
             last = error
             shutil.rmtree(folder)
     if last is None:
-        message = "no package archive to try: set MASKLINE_APT_MIRROR"
-        raise ArchiveError(message)
+        raise ArchiveError("no package archive to try: set MASKLINE_APT_MIRROR")
     raise last
 
 

@@ -37,8 +37,9 @@ def open_cache(folder: Path) -> Path:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        message = f"cannot write {folder} ({error.strerror}): set MASKLINE_CACHE to another folder"
-        raise CacheError(message) from error
+        raise CacheError(
+            f"cannot write {folder} ({error.strerror}): set MASKLINE_CACHE to another folder"
+        ) from error
     check_owner(folder)
     return folder
 
@@ -47,22 +48,20 @@ def check_owner(folder: Path) -> None:
     """Raises CacheError where somebody else could have put files into the folder."""
     info = folder.stat()
     if info.st_uid not in {0, os.geteuid()} or info.st_mode & OTHERS_MAY_WRITE:
-        message = (
+        raise CacheError(
             f"{folder} may be written by other users and programs are run from it: "
             "make it yours (chown, chmod go-w) or set MASKLINE_CACHE to another folder"
         )
-        raise CacheError(message)
 
 
 def check_space(folder: Path, need_mb: int) -> None:
     """Raises CacheError where less than `need_mb` megabytes are free."""
     free_mb = shutil.disk_usage(folder).free // 1_000_000
     if free_mb < need_mb:
-        message = (
+        raise CacheError(
             f"{folder} has {free_mb} MB free and {need_mb} are needed: make room or set "
             "MASKLINE_CACHE to another folder"
         )
-        raise CacheError(message)
 
 
 @contextmanager
@@ -78,8 +77,9 @@ def locked(
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 if time.monotonic() >= deadline_s:
-                    message = f"another set-up has held {file.name} for {timeout_s:.0f} s: try later"
-                    raise BusyError(message) from error
+                    raise BusyError(
+                        f"another set-up has held {file.name} for {timeout_s:.0f} s: try later"
+                    ) from error
                 if not waited:
                     say("waiting for another set-up to end")
                     waited = True
@@ -103,8 +103,9 @@ def build_folder(cache: Path, name: str) -> Iterator[Path]:
         yield folder
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            message = f"no space left in {cache}: make room or set MASKLINE_CACHE"
-            raise CacheError(message) from error
+            raise CacheError(
+                f"no space left in {cache}: make room or set MASKLINE_CACHE"
+            ) from error
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)

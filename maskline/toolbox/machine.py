@@ -61,17 +61,16 @@ def detect(
         distribution = Distribution.DEBIAN
         codename = fields.get("VERSION_CODENAME", "sid")
     else:
-        message = f"packages can be unpacked on Debian and Ubuntu only: {MANUAL}"
-        raise UnsupportedMachineError(message)
+        raise UnsupportedMachineError(
+            f"packages can be unpacked on Debian and Ubuntu only: {MANUAL}"
+        )
     processor = processor or platform.machine()
     if (architecture := ARCHITECTURES.get(processor)) is None:
-        message = f"no packages known for the processor {processor}: {MANUAL}"
-        raise UnsupportedMachineError(message)
+        raise UnsupportedMachineError(f"no packages known for the processor {processor}: {MANUAL}")
     if need_apt:
         for program in ("apt-get", "apt-config", "dpkg-deb"):
             if shutil.which(program) is None:
-                message = f"{program} is not on PATH: {MANUAL}"
-                raise UnsupportedMachineError(message)
+                raise UnsupportedMachineError(f"{program} is not on PATH: {MANUAL}")
     return Machine(distribution, codename, architecture)
 
 
@@ -79,7 +78,6 @@ def _os_release(path: Path) -> dict[str, str]:
     try:
         text = path.read_text("utf-8")
     except OSError as error:
-        message = f"cannot read {path}: {MANUAL}"
-        raise UnsupportedMachineError(message) from error
+        raise UnsupportedMachineError(f"cannot read {path}: {MANUAL}") from error
     pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
     return {key.strip(): value.strip().strip("\"'") for key, value in pairs}

@@ -28,7 +28,7 @@ def run(
     full_env = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
     full_env.pop("LANGUAGE", None)
     try:
-        done = subprocess.run(  # noqa: S603 - argv is ours, no shell
+        done = subprocess.run(
             [str(part) for part in argv],
             env=full_env,
             cwd=cwd,
@@ -38,15 +38,12 @@ def run(
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        message = f"{name} did not end within {timeout_s:.0f} s"
-        raise CommandError(message) from error
+        raise CommandError(f"{name} did not end within {timeout_s:.0f} s") from error
     except OSError as error:
-        message = f"{name} cannot be run: {error.strerror or error}"
-        raise CommandError(message) from error
+        raise CommandError(f"{name} cannot be run: {error.strerror or error}") from error
     output = (done.stdout + done.stderr).decode("utf-8", "replace")
     if done.returncode != 0:
-        message = f"{name} failed ({done.returncode}): {telling_line(output)}"
-        raise CommandError(message)
+        raise CommandError(f"{name} failed ({done.returncode}): {telling_line(output)}")
     return output
 
 

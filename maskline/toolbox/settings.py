@@ -45,5 +45,4 @@ def cache_dir(environ: Mapping[str, str]) -> Path:
         return Path(xdg) / "maskline"
     if home := environ.get("HOME"):
         return Path(home).absolute() / ".cache" / "maskline"
-    message = "no home folder: set MASKLINE_CACHE to a folder you may write"
-    raise CacheError(message)
+    raise CacheError("no home folder: set MASKLINE_CACHE to a folder you may write")
