@@ -60,6 +60,21 @@ class PrivateApt:
             raise self._download_error(error) from error
         return sorted((self._folder / "cache" / "archives").glob("*.deb"))
 
+    def download_one(self, package: str) -> Path:
+        """Fetches one package without what it depends on."""
+        into = self._folder / "one"
+        into.mkdir(exist_ok=True)
+        try:
+            run(
+                ["apt-get", "-q", "download", package],
+                env=self._env,
+                cwd=into,
+                timeout_s=DOWNLOAD_TIMEOUT_S,
+            )
+        except CommandError as error:
+            raise self._download_error(error) from error
+        return next(into.glob("*.deb"))
+
     def download_source(self, package: str, into: Path) -> list[Path]:
         """Fetches a source package's files, unpacked by nobody; needs `with_source` lists."""
         try:
