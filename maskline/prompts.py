@@ -76,13 +76,17 @@ class PromptError(ToolboxError):
 class Program(Protocol):
     """A program to run; raises ToolboxError where it fails."""
 
-    def run(self, *arguments: str | Path, timeout_s: float = ...) -> str: ...
+    def run(self, *arguments: str | Path, timeout_s: float = ...) -> str:
+        """Runs it to its end and returns its output."""
+        ...
 
 
 class Tools(Protocol):
     """Where programs come from: a Toolbox, or anything like it."""
 
-    def command(self, name: str) -> Program: ...
+    def command(self, name: str) -> Program:
+        """How to run the program `name`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +104,35 @@ class Prompts:
 
 
 def ensure_prompts(
-    target_dir: Path, tools: Callable[[], Tools], overrides: Path | None = None
+    target_dir: Path,
+    tools: Callable[[], Tools],
+    overrides: Path | None = None,
+    *,
+    spoken_dir: Path | None = None,
 ) -> Prompts:
     """Makes or copies what is missing or changed below `target_dir`/sounds.
 
     `overrides`/LANGUAGE/NAME.* or `overrides`/LANGUAGE/maskline/NAME.* takes the place of the
-    spoken file. `tools` is asked only when something has to be spoken, so that a second run costs
-    a few file look-ups. Files are renamed into place: a call that plays one now hears it out.
-    Raises PromptError.
+    spoken file. With `spoken_dir` (say, in the cache) sentences are spoken there once and copied
+    from there to any number of targets. `tools` is asked only when something has to be spoken, so
+    a second run costs a few file look-ups. Files are renamed into place: a call that plays one now
+    hears it out. Raises PromptError, CacheError, or what `tools` raises.
     """
+    if spoken_dir is not None and spoken_dir != target_dir:
+        spoken = ensure_prompts(spoken_dir, tools)
+
+        def make(language: str, name: str, into: Path) -> None:
+            _copy(spoken.path(language, name).with_suffix(".wav"), into)
+
+    else:
+
+        def make(language: str, name: str, into: Path) -> None:
+            _speak(tools(), language, TEXTS[language][name], into)
+
     sounds = target_dir / "sounds"
     had = _read_stamp(sounds)
     facts: dict[str, str] = {}
     made = replaced = 0
-    ready: Tools | None = None
     try:
         for language in LANGUAGES:
             folder = sounds / language / FOLDER
@@ -126,8 +145,7 @@ def ensure_prompts(
                 if had.get(key) == facts[key] and _present(folder, name, own):
                     continue
                 if own is None:
-                    ready = ready or tools()
-                    _speak(ready, language, TEXTS[language][name], folder / f"{name}.wav")
+                    make(language, name, folder / f"{name}.wav")
                 else:
                     _copy(own, folder / f"{name}{own.suffix}")
                 _remove_others(folder, name, ".wav" if own is None else own.suffix)

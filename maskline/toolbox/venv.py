@@ -59,14 +59,15 @@ def ensure_venv(
         _make(folder, settings, say)
     say(f"installing {wanted}.txt into .venv")
     locks = project / "requirements"
-    hashed = ("--require-hashes", "--no-deps")
+    hashed = ("--no-deps", "--require-hashes")
+    # Where only a source package exists it is built with the setuptools locked in build.txt.
+    ours = ("--no-deps", "--no-build-isolation")
+    # A path entry, not an import hook: type checkers and new packages see the tree as it is.
+    editable = ("--config-settings", "editable_mode=compat", "-e", project)
     steps: Sequence[tuple[str | Path, ...]] = (
         (*hashed, "-r", locks / "build.txt"),
-        # Where only a source package exists it is built with the setuptools locked above.
         (*hashed, "--no-build-isolation", "-r", locks / f"{wanted}.txt"),
-        # A path entry, not an import hook: type checkers and new packages see the tree as it is.
-        ("--no-deps", "--no-build-isolation")
-        + ("--config-settings", "editable_mode=compat", "-e", project),
+        (*ours, *editable),
     )
     for step in steps:
         try:
@@ -116,11 +117,8 @@ def _make(
     with tempfile.TemporaryDirectory(prefix="maskline-pip-") as work:
         wheel = _pip_wheel(Path(work), settings)
         # A wheel is importable as it is; so pip installs itself.
-        run(
-            [folder / "bin" / "python", wheel / "pip", "--no-input", "-q", "install"]
-            + ["--no-index", "--no-deps", wheel],
-            timeout_s=300,
-        )
+        pip = (folder / "bin" / "python", wheel / "pip", "--no-input", "-q", "install")
+        run([*pip, "--no-index", "--no-deps", wheel], timeout_s=300)
 
 
 def _pip_wheel(work: Path, settings: ToolboxSettings) -> Path:

@@ -1,0 +1,76 @@
+# make run    set up what is missing, then run Maskline with its demo on this machine
+# make test   set up what is missing, then run all tests
+# make check  linters, types, layers, dialplan, OpenAPI
+# make bench  side-by-side benchmarks
+# make setup  set-up alone: afterwards .venv/bin/maskline works
+# make lock   resolve the dependencies again (the only target that changes the lock files)
+# make clean  remove what was made in this folder; the cache of tools stays
+
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+endif
+BIN := .venv/bin
+TOOLBOX := $(BIN)/python -m maskline.toolbox
+PYTEST_ARGS ?=
+BENCH_LIMIT_S ?= 900
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+.PHONY: help setup run test check bench lock clean python venv-run venv-dev tools
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+python:
+	@test -n "$(PYTHON)" || { echo "maskline: Python 3.11 or newer is needed: apt-get install python3" >&2; exit 1; }
+
+venv-run: python
+	@$(PYTHON) -m maskline.toolbox venv run
+
+venv-dev: python
+	@$(PYTHON) -m maskline.toolbox venv dev
+
+tools:
+	@$(TOOLBOX) install
+	@$(TOOLBOX) prompts
+
+setup: venv-run tools
+
+run: setup
+	@exec $(BIN)/maskline up --demo
+
+test: venv-dev tools
+	@$(TOOLBOX) testkit
+	@mkdir -p build
+	$(BIN)/python -m pytest --cov --cov-report= --junitxml=build/junit.xml $(PYTEST_ARGS) tests
+	$(BIN)/coverage report --include='storage/*'
+	$(BIN)/coverage report --include='masking/*' --fail-under=95
+	$(BIN)/coverage report --include='cdr/*' --fail-under=95
+
+check: venv-dev tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/maskline asterisk lint
+	$(BIN)/python -m api.openapi --check docs/openapi.json
+
+bench: venv-dev tools
+	@for file in $$(grep -l '__main__' bench/*.py | sort); do \
+	  name=bench.$$(basename $$file .py); echo "== $$name"; \
+	  timeout --foreground $(BENCH_LIMIT_S) $(BIN)/python -m $$name || exit 1; \
+	done
+
+lock: venv-dev
+	@for file in build run dev; do \
+	  case $$file in build) from=requirements/build.in ;; dev) from="--all-extras pyproject.toml" ;; *) from=pyproject.toml ;; esac; \
+	  $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    $$from -o requirements/$$file.txt || exit 1; \
+	done
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
