@@ -8,7 +8,7 @@ from datetime import datetime
 
 
 def session_id(now: datetime, entropy: bytes) -> str:
-    """``ses_`` and 26 characters: 48 bits of time in ms, 80 of `entropy` (10 bytes); sorts by time."""
+    """``ses_`` and 26 characters: 48 bits of time in ms and `entropy` (10 bytes)."""
     if len(entropy) != 10:
         msg = "entropy must be 10 bytes"
         raise ValueError(msg)

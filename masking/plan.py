@@ -1,4 +1,7 @@
-"""Plans: what is to be done with an offer. Values only; `routing` makes them, `telephony` carries them out."""
+"""Plans: what is to be done with an offer.
+
+Values only; `routing` makes them, `telephony` carries them out.
+"""
 
 from __future__ import annotations
 

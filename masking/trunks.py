@@ -1,4 +1,4 @@
-"""Trunks as the domain sees them: what they accept, how they spell numbers, in which order they serve.
+"""Trunks as the domain sees them: what they accept, how they spell numbers, their order.
 
 How a trunk is made known to Asterisk is the business of `telephony`.
 """

@@ -1,0 +1,197 @@
+"""What the domain refuses to do, and what to do about it.
+
+An error's docstring is its text, so it says what to do. No text, argument or `repr` of an error
+ever holds a participant's phone: errors travel to logs and to other companies. HTTP and SIP codes
+are given at the edges, by `error_id`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from masking.model import Role
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_DIGITS_OF_A_PHONE = 7  # E.164 numbers in use have at least so many
+
+
+class MaskingError(Exception):
+    """The request cannot be carried out."""
+
+    error_id: ClassVar[str] = "masking_error"
+
+    def __init__(self, text: str | None = None, *, field: str | None = None) -> None:
+        """`text` replaces the docstring; `field` names the input at fault, as the API spells it."""
+        super().__init__(text or _sentence(type(self)))
+        self.field = field
+
+
+class InvalidInput(MaskingError):
+    """The input breaks a rule of the domain: correct it and send it again."""
+
+    error_id = "invalid_input"
+
+
+class InvalidPhone(InvalidInput):
+    """Not a phone number: send a plus, the country code and the rest, 7 to 15 digits in all."""
+
+    error_id = "invalid_phone"
+
+
+class WrongParticipants(InvalidInput):
+    """A session is between exactly two participants: send two."""
+
+    error_id = "wrong_participants"
+
+
+class SameRole(InvalidInput):
+    """Both participants have the same role: give each its own."""
+
+    error_id = "same_role"
+
+
+class SameUser(InvalidInput):
+    """Both participants are the same user: nobody needs masking from themselves."""
+
+    error_id = "same_user"
+
+
+class SamePhone(InvalidInput):
+    """Both participants have the same phone: each needs one of their own."""
+
+    error_id = "same_phone"
+
+
+class PhoneMissing(InvalidInput):
+    """A participant has no phone but the policy is gsm_only: send the phone or another policy."""
+
+    error_id = "phone_missing"
+
+
+class PhoneIsProxy(InvalidInput):
+    """A participant's phone is a proxy number of ours, a circle for calls: send their own."""
+
+    error_id = "phone_is_proxy"
+
+
+class TtlOutOfRange(InvalidInput):
+    """A session lives 60 seconds to 365 days from now: choose an expiry within that."""
+
+    error_id = "ttl_out_of_range"
+
+
+class CoolDownOutOfRange(InvalidInput):
+    """A cool-down is 0 to 90 days: choose one within that."""
+
+    error_id = "cool_down_out_of_range"
+
+
+class InvalidTrunk(InvalidInput):
+    """The trunk's settings contradict each other or cannot be used: correct the field named."""
+
+    error_id = "invalid_trunk"
+
+
+class NotThere(MaskingError):
+    """What the request names does not exist: check its id."""
+
+    error_id = "not_found"
+
+
+class UnknownSession(NotThere):
+    """There is no session of that id: list the sessions of the conversation to find it."""
+
+    error_id = "unknown_session"
+
+
+class UnknownNumber(NotThere):
+    """That number is none of our proxy numbers: add it with POST /v1/numbers first."""
+
+    error_id = "unknown_number"
+
+
+class UnknownPool(NotThere):
+    """There is no pool of that name: add numbers to it first, which creates it."""
+
+    error_id = "unknown_pool"
+
+    def __init__(self, pool: str | None = None, *, field: str | None = "pool") -> None:
+        super().__init__(
+            _named("pool", pool, "add numbers to it first, which creates it"), field=field
+        )
+
+
+class UnknownTrunk(NotThere):
+    """There is no trunk of that name: add it with POST /v1/trunks first."""
+
+    error_id = "unknown_trunk"
+
+    def __init__(self, trunk: str | None = None, *, field: str | None = "trunk") -> None:
+        super().__init__(_named("trunk", trunk, "add it with POST /v1/trunks first"), field=field)
+
+
+class Conflict(MaskingError):
+    """The request contradicts the present state: read it again, then decide."""
+
+    error_id = "conflict"
+
+
+class SessionClosed(Conflict):
+    """The session was closed and stays so: open a new one."""
+
+    error_id = "session_closed"
+
+
+class SessionExpired(Conflict):
+    """The session has expired and cannot be revived: open a new one."""
+
+    error_id = "session_expired"
+
+
+class TrunkExists(Conflict):
+    """A trunk of that name exists: change it with PUT, or choose another name."""
+
+    error_id = "trunk_exists"
+
+
+class TrunkInUse(Conflict):
+    """Proxy numbers still belong to the trunk: move them to another trunk first, then remove it."""
+
+    error_id = "trunk_in_use"
+
+
+class NumberTaken(Conflict):
+    """The proxy number belongs to another pool or trunk already: remove it there first."""
+
+    error_id = "number_taken"
+
+
+class PoolExhausted(MaskingError):
+    """The participant holds every number of the pool: add numbers, or close old sessions."""
+
+    error_id = "pool_exhausted"
+
+    def __init__(self, pool: str | None = None, role: Role | None = None) -> None:
+        whom = f"the {role.value}" if role else "the participant"
+        super().__init__(
+            _named("pool", pool, f"it has no number that {whom} does not hold", there=True)
+            + "; add numbers to it, shorten its cool-down, or close sessions that are over",
+        )
+        self.pool = pool
+        self.role = role
+
+
+def _sentence(error: type[MaskingError]) -> str:
+    return error.__doc__ or error.error_id  # no docstrings under -OO
+
+
+def _named(kind: str, name: str | None, then: str, *, there: bool = False) -> str:
+    """Name the thing only if what was sent as its name could not be somebody's phone."""
+    shown = f"{kind} {name}" if name is not None and _presentable(name) else f"the {kind}"
+    return f"{shown}: {then}" if there else f"{shown} does not exist: {then}"
+
+
+def _presentable(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and sum(c.isdigit() for c in name) < _DIGITS_OF_A_PHONE

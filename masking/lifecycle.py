@@ -1,0 +1,153 @@
+"""The life of a session: what may be opened, how it is extended, what closing it leaves behind.
+
+Pure: takes sessions and the time, gives sessions. Who stores them, and whether a number is still
+free at that moment, is none of its business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from masking.errors import (
+    CoolDownOutOfRange,
+    PhoneMissing,
+    SamePhone,
+    SameRole,
+    SameUser,
+    SessionClosed,
+    SessionExpired,
+    TtlOutOfRange,
+    WrongParticipants,
+)
+from masking.model import (
+    ChannelPolicy,
+    Lease,
+    Listing,
+    Participant,
+    Pool,
+    ProxyNumber,
+    Session,
+    SessionState,
+)
+
+MIN_TTL = timedelta(seconds=60)
+MAX_TTL = timedelta(days=365)
+MAX_COOL_DOWN = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDraft:
+    """What a platform asks for, with phones already read; `check` says whether it may be."""
+
+    conversation_id: str
+    participants: tuple[Participant, ...]
+    pool: str
+    ttl: timedelta
+    listing: Listing | None = None
+    channel_policy: ChannelPolicy = ChannelPolicy.APP_THEN_GSM
+
+
+def check(draft: SessionDraft) -> tuple[Participant, Participant]:
+    """The two participants of `draft`, if it may be a session. Raises a child of InvalidInput."""
+    match draft.participants:
+        case (first, second):
+            pass
+        case _:
+            raise WrongParticipants(field="participants")
+    if first.role is second.role:
+        raise SameRole(field="participants")
+    if first.user_id == second.user_id:
+        raise SameUser(field="participants")
+    if first.phone is not None and first.phone == second.phone:
+        raise SamePhone(field="participants")
+    phones = (first.phone, second.phone)
+    if draft.channel_policy is ChannelPolicy.GSM_ONLY and None in phones:
+        raise PhoneMissing(field="participants")
+    if not MIN_TTL <= draft.ttl <= MAX_TTL:
+        raise TtlOutOfRange(field="ttl_s")
+    return first, second
+
+
+def check_cool_down(cool_down: timedelta) -> None:
+    """Raise CoolDownOutOfRange unless a pool may have this cool-down."""
+    if not timedelta(0) <= cool_down <= MAX_COOL_DOWN:
+        raise CoolDownOutOfRange(field="cool_down_s")
+
+
+def begin(
+    draft: SessionDraft,
+    pool: Pool,
+    numbers: Sequence[ProxyNumber | None],
+    *,
+    session_id: str,
+    now: datetime,
+) -> Session:
+    """Open a session with a lease for each participant who has a phone.
+
+    `numbers` are those of `allocation.choose_pair`, in the order of the participants; None where
+    there is no phone. Raises what `check` raises.
+    """
+    participants = check(draft)
+    now = _whole_ms(now)
+    expires_at = now + draft.ttl
+    leases = tuple(
+        Lease(session_id, participant.role, number, expires_at, expires_at + pool.cool_down)
+        for participant, number in zip(participants, numbers, strict=True)
+        if number is not None
+    )
+    return Session(
+        id=session_id,
+        conversation_id=draft.conversation_id,
+        pool=pool.name,
+        participants=participants,
+        created_at=now,
+        expires_at=expires_at,
+        listing=draft.listing,
+        channel_policy=draft.channel_policy,
+        leases=leases,
+    )
+
+
+def extend(
+    session: Session, expires_at: datetime, *, cool_down: timedelta, now: datetime
+) -> Session:
+    """Give an open session another expiry, later or earlier, 60 s to 365 days from `now`.
+
+    Raises TtlOutOfRange, SessionClosed, SessionExpired. A session that is over is not revived: its
+    leases may be cooling, and what late callers were told has to stay true.
+    """
+    match session.state(now):
+        case SessionState.OPEN:
+            pass
+        case SessionState.CLOSED:
+            raise SessionClosed
+        case SessionState.EXPIRED:
+            raise SessionExpired
+        case never:
+            assert_never(never)
+    if not MIN_TTL <= expires_at - now <= MAX_TTL:
+        raise TtlOutOfRange(field="expires_at")
+    expires_at = _whole_ms(expires_at)
+    return replace(
+        session, expires_at=expires_at, leases=_ending(session.leases, expires_at, cool_down)
+    )
+
+
+def close(session: Session, *, cool_down: timedelta, now: datetime) -> Session:
+    """End an open session now; its leases begin to cool. One that is over stays as it is."""
+    if session.state(now) is not SessionState.OPEN:
+        return session
+    now = _whole_ms(now)
+    return replace(session, closed_at=now, leases=_ending(session.leases, now, cool_down))
+
+
+def _ending(leases: tuple[Lease, ...], at: datetime, cool_down: timedelta) -> tuple[Lease, ...]:
+    return tuple(replace(lease, expires_at=at, reserved_until=at + cool_down) for lease in leases)
+
+
+def _whole_ms(at: datetime) -> datetime:
+    """Cut to what is stored, so that a value made here equals the one read back."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
