@@ -11,7 +11,15 @@ from maskline.toolbox.asterisk import (
     ensure_asterisk,
     find_asterisk,
 )
-from maskline.toolbox.box import Command, Toolbox, ensure_toolbox, find_tool, find_toolbox
+from maskline.toolbox.box import (
+    Command,
+    Programs,
+    Toolbox,
+    ensure_programs,
+    ensure_toolbox,
+    find_tool,
+    find_toolbox,
+)
 from maskline.toolbox.errors import ToolboxError
 from maskline.toolbox.settings import ToolboxSettings
 
@@ -19,11 +27,13 @@ __all__ = [
     "AsteriskInstall",
     "AsteriskVersion",
     "Command",
+    "Programs",
     "Source",
     "Toolbox",
     "ToolboxError",
     "ToolboxSettings",
     "ensure_asterisk",
+    "ensure_programs",
     "ensure_sipp",
     "ensure_toolbox",
     "find_asterisk",
@@ -40,8 +50,8 @@ def find_sipp(settings: ToolboxSettings) -> Command:
 
 
 def ensure_sipp(settings: ToolboxSettings) -> Command:
-    """SIPp of the toolbox, which is installed where it is missing."""
-    return ensure_toolbox(settings).command("sipp")
+    """SIPp of the toolbox, which is installed where it is missing, else of PATH."""
+    return ensure_programs(settings).command("sipp")
 
 
 def tool(settings: ToolboxSettings, name: str) -> Command:

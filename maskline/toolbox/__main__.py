@@ -17,7 +17,7 @@ from maskline.toolbox import (
     ToolboxError,
     ToolboxSettings,
     ensure_asterisk,
-    ensure_toolbox,
+    ensure_programs,
     find_asterisk,
     find_sipp,
     find_toolbox,
@@ -53,7 +53,7 @@ def _say(line: str) -> None:
 
 
 def _install(settings: ToolboxSettings, _argument: str) -> None:
-    ensure_toolbox(settings, _say)
+    ensure_programs(settings, _say)
     ensure_asterisk(settings, _say)
 
 
@@ -73,7 +73,7 @@ def _verify(settings: ToolboxSettings, _argument: str) -> None:
 
 def _prompts(settings: ToolboxSettings, argument: str) -> None:
     spoken = settings.cache_dir / "prompts"
-    box = functools.cache(lambda: ensure_toolbox(settings, _say))
+    box = functools.cache(lambda: ensure_programs(settings, _say))
     done = ensure_prompts(Path(argument) if argument else spoken, box, spoken_dir=spoken)
     if done.made:
         _say(f"{done.made} announcements made in {done.sounds_dir}")

@@ -6,7 +6,7 @@ Addresses come from the machine's own apt configuration or from a setting; none 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,10 +62,18 @@ class Target:
 
 
 def candidates(
-    machine: Machine, *, mirror: str | None = None, suite: str | None = None
+    machine: Machine,
+    *,
+    mirror: str | None = None,
+    suite: str | None = None,
+    targets: Callable[[], Sequence[Target]] | None = None,
 ) -> list[Archive]:
-    """The archives to try, best first; at most four. Raises ArchiveError where none is known."""
-    uris = [mirror.rstrip("/")] if mirror else _mirrors(machine, configured_targets())
+    """The archives to try, best first; at most four. Raises ArchiveError where none is known.
+
+    `targets` stands in for the machine's own apt configuration.
+    """
+    read = targets or configured_targets
+    uris = [mirror.rstrip("/")] if mirror else _mirrors(machine, read())
     if not uris:
         raise ArchiveError(
             f"apt has no {machine.distribution} archive configured: "

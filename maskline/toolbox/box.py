@@ -23,6 +23,7 @@ from maskline.toolbox.errors import (
     DamagedError,
     ToolboxError,
     ToolMissingError,
+    UnsupportedMachineError,
 )
 from maskline.toolbox.machine import Machine
 from maskline.toolbox.manifest import Manifest, list_files
@@ -81,6 +82,25 @@ class Toolbox:
         if name == "espeak-ng":
             env["ESPEAK_DATA_PATH"] = str(self.libraries)
         return Command((*_loader(self.root, self.machine), str(program)), env)
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Programs of the toolbox or of PATH, whichever has them."""
+
+    settings: ToolboxSettings
+
+    def command(self, name: str) -> Command:
+        """How to run a program. Raises ToolMissingError."""
+        return find_tool(self.settings, name)
+
+
+def ensure_programs(settings: ToolboxSettings, say: Progress = quiet) -> Toolbox | Programs:
+    """The toolbox, or PATH on a machine whose packages we cannot unpack. Raises ToolboxError."""
+    try:
+        return ensure_toolbox(settings, say)
+    except UnsupportedMachineError:
+        return Programs(settings)
 
 
 def find_toolbox(settings: ToolboxSettings, *, full: bool = False) -> Toolbox | None:

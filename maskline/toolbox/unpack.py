@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import shutil
 import stat
+import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-from maskline.toolbox.process import run
+from maskline.toolbox.errors import CommandError
+from maskline.toolbox.process import telling_line
+
+EXTRACT_TIMEOUT_S = 120.0
 
 # A merged /usr, made before unpacking, so that packages which ship /lib land in /usr/lib.
 MERGED = ("bin", "lib", "lib64", "sbin")
@@ -31,7 +36,7 @@ def unpack(packages: Sequence[Path], root: Path) -> None:
         (root / "usr" / name).mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to(f"usr/{name}")
     for package in packages:
-        run(["dpkg-deb", "-x", package, root], timeout_s=120)
+        _extract(package, root)
     for path in root.iterdir():
         if path.name not in {"usr", *MERGED}:
             shutil.rmtree(path)
@@ -41,6 +46,32 @@ def unpack(packages: Sequence[Path], root: Path) -> None:
         shutil.rmtree(path)
     _make_safe(root)
     _link_languages(root / "usr" / "share" / "asterisk" / "sounds")
+
+
+def _extract(package: Path, root: Path) -> None:
+    """Like ``dpkg-deb -x``, which would put folders in the place of a merged /usr's links."""
+    with tempfile.TemporaryFile() as errors:
+        keep = ("--keep-directory-symlink", "--no-same-owner", "-p")
+        with (
+            subprocess.Popen(
+                ["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE, stderr=errors
+            ) as reader,
+            subprocess.Popen(
+                ["tar", "-x", *keep, "-C", str(root)], stdin=reader.stdout, stderr=errors
+            ) as writer,
+        ):
+            if reader.stdout is not None:
+                reader.stdout.close()  # so that the reader hears of it when the writer dies
+            try:
+                codes = (writer.wait(EXTRACT_TIMEOUT_S), reader.wait(EXTRACT_TIMEOUT_S))
+            except subprocess.TimeoutExpired as error:
+                writer.kill()
+                reader.kill()
+                raise CommandError(f"{package.name} took too long to unpack") from error
+        if any(codes):
+            errors.seek(0)
+            text = telling_line(errors.read().decode("utf-8", "replace"))
+            raise CommandError(f"{package.name} cannot be unpacked: {text}")
 
 
 def versions(packages: Sequence[Path]) -> dict[str, str]:
