@@ -1,0 +1,11 @@
+"""JSON as it is kept in the database: compact, and the same text for the same value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def dumps(value: Any) -> str:  # noqa: ANN401 (whatever JSON can say)
+    """`value` as JSON without spaces. Raises ValueError for NaN and infinities."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,184 @@
+"""Sessions as rows: the one query that reads whole sessions, and how its rows become values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy import Row, Select, and_, exists, select
+
+from masking.model import (
+    Card,
+    ChannelPolicy,
+    Lease,
+    Listing,
+    NumberState,
+    Participant,
+    Phone,
+    ProxyNumber,
+    Role,
+    Session,
+)
+from storage.schema import blocks, leases, numbers, participants, sessions
+from storage.vault import Vault
+
+_other = participants.alias("other")
+_between: Final = (
+    select(_other.c.user_id)
+    .where(
+        _other.c.session_id == participants.c.session_id,
+        _other.c.position != participants.c.position,
+    )
+    .correlate(participants)
+    .scalar_subquery()
+)
+
+BLOCKS_OTHER: Final = (
+    exists()
+    .where(blocks.c.user_id == participants.c.user_id, blocks.c.blocked_user_id == _between)
+    .correlate(participants)
+    .label("blocks_other")
+)
+"""Column for a query over participants: this one has blocked the other one of the session."""
+
+SIDES: Final = (
+    sessions.join(participants, participants.c.session_id == sessions.c.id)
+    .outerjoin(
+        leases,
+        and_(
+            leases.c.session_id == participants.c.session_id,
+            leases.c.position == participants.c.position,
+        ),
+    )
+    .outerjoin(numbers, numbers.c.id == leases.c.number_id)
+)
+"""Two rows a session, one a side."""
+
+COLUMNS: Final = (
+    sessions,
+    participants.c.position,
+    participants.c.role,
+    participants.c.user_id,
+    participants.c.phone_sealed,
+    participants.c.name,
+    participants.c.rating,
+    participants.c.facts,
+    leases.c.number_id,
+    leases.c.expires_at.label("lease_expires_at"),
+    leases.c.reserved_until,
+    numbers.c.e164,
+    numbers.c.pool.label("number_pool"),
+    numbers.c.trunk,
+    numbers.c.state.label("number_state"),
+)
+
+
+def sides() -> Select[Any]:
+    """A query for the sides of sessions, to be narrowed and sorted."""
+    return select(*COLUMNS).select_from(SIDES)
+
+
+def sessions_of(rows: Iterable[Row[Any]], vault: Vault | None) -> tuple[Session, ...]:
+    """Sessions from rows sorted by session and position.
+
+    Without a vault the phones stay sealed and are None. Raises SealBroken.
+    """
+    grouped = groupby(rows, key=lambda row: row.id)
+    return tuple(session_of(tuple(two), vault) for _, two in grouped)
+
+
+def session_of(two: tuple[Row[Any], ...], vault: Vault | None) -> Session:
+    """The session in its two rows, sorted by position. Raises SealBroken."""
+    first, second = two
+    return Session(
+        id=first.id,
+        conversation_id=first.conversation_id,
+        pool=first.pool,
+        participants=(_participant(first, vault), _participant(second, vault)),
+        created_at=first.created_at,
+        expires_at=first.expires_at,
+        listing=None
+        if first.listing_id is None
+        else Listing(first.listing_id, first.listing_title),
+        channel_policy=ChannelPolicy(first.channel_policy),
+        closed_at=first.closed_at,
+        leases=tuple(_lease(row) for row in two if row.number_id is not None),
+    )
+
+
+def session_row(session: Session) -> dict[str, Any]:
+    """The row of `sessions`."""
+    listing = session.listing
+    return {
+        "id": session.id,
+        "conversation_id": session.conversation_id,
+        "pool": session.pool,
+        "listing_id": listing.id if listing else None,
+        "listing_title": listing.title if listing else None,
+        "channel_policy": session.channel_policy.value,
+        "created_at": session.created_at,
+        "expires_at": session.expires_at,
+        "closed_at": session.closed_at,
+    }
+
+
+def participant_rows(session: Session, vault: Vault) -> list[dict[str, Any]]:
+    """The rows of `participants`."""
+    return [
+        {
+            "session_id": session.id,
+            "position": position,
+            "role": one.role.value,
+            "user_id": one.user_id,
+            "phone_sealed": None if one.phone is None else vault.seal(one.phone),
+            "name": one.card.name,
+            "rating": one.card.rating,
+            "facts": one.card.facts,
+        }
+        for position, one in enumerate(session.participants)
+    ]
+
+
+def lease_rows(
+    session: Session, indexes: tuple[bytes | None, bytes | None]
+) -> list[dict[str, Any]]:
+    """The rows of `leases`, sorted by `indexes`.
+
+    Everyone who inserts leases takes the phones in this order, so that two who wait for each
+    other's rows cannot wait in a circle.
+    """
+    rows = []
+    for position, (one, index) in enumerate(zip(session.participants, indexes, strict=True)):
+        lease = session.lease(one.role)
+        if lease is not None and index is not None:
+            rows.append(
+                {
+                    "session_id": session.id,
+                    "position": position,
+                    "number_id": lease.number.id,
+                    "phone_index": index,
+                    "expires_at": lease.expires_at,
+                    "reserved_until": lease.reserved_until,
+                    "active": True,
+                }
+            )
+    return sorted(rows, key=lambda row: row["phone_index"])
+
+
+def _participant(row: Row[Any], vault: Vault | None) -> Participant:
+    sealed = row.phone_sealed
+    phone: Phone | None = None if sealed is None or vault is None else vault.open(sealed)
+    facts = tuple((name, value) for name, value in row.facts or ())
+    return Participant(Role(row.role), row.user_id, phone, Card(row.name, row.rating, facts))
+
+
+def _lease(row: Row[Any]) -> Lease:
+    number = ProxyNumber(
+        id=row.number_id,
+        e164=Phone(row.e164),
+        pool=row.number_pool,
+        trunk=row.trunk,
+        state=NumberState(row.number_state),
+    )
+    return Lease(row.id, Role(row.role), number, row.lease_expires_at, row.reserved_until)

@@ -1,0 +1,200 @@
+"""SQLite: one thread writes and commits in groups, a few read. Never blocks the event loop.
+
+The writer takes whatever waits, runs each work in a savepoint of its own, and makes them last with
+one COMMIT (synchronous=FULL): the price of the disk is paid once for all who waited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, Self, TypeVar, cast
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from storage import number_cache
+from storage.database import Limits
+from storage.faults import commit_error, storage_error
+from storage.json_text import dumps
+from storage.lane import Done, Job, Lane, hand_back
+
+T = TypeVar("T")
+
+_BUSY_MS: Final = 5_000  # how long another process may hold the write lock
+_GROUP_S: Final = 0.02  # a group that ran this long is committed, whoever else waits
+_CLOSE_S: Final = 30.0
+_PRAGMAS: Final = (
+    f"PRAGMA busy_timeout={_BUSY_MS}",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=-16384",  # KiB
+    "PRAGMA temp_store=MEMORY",
+)
+
+
+def make_engine(url: URL, *, begin: str, read_only: bool = False) -> Engine:
+    """An engine whose transactions begin with `begin`; the driver adds no statement of its own."""
+    engine = create_engine(
+        url,
+        poolclass=NullPool,
+        connect_args={"isolation_level": None, "timeout": _BUSY_MS / 1000},
+        hide_parameters=True,
+        json_serializer=dumps,
+        execution_options=number_cache.engine_options(),
+    )
+    number_cache.watch(engine)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+        if read_only:
+            connection.execute("PRAGMA query_only=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(conn: Connection) -> None:
+        conn.exec_driver_sql(begin)
+
+    return engine
+
+
+class SqliteDatabase:
+    """A `Database` in one file. Several processes may open it; their writers take turns."""
+
+    def __init__(self, url: URL, limits: Limits) -> None:
+        self._limits = limits
+        self._writes = Lane(limits.waiting, limits.deadline_s)
+        self._reads = Lane(limits.waiting, limits.deadline_s)
+        writer = make_engine(url, begin="BEGIN IMMEDIATE")
+        reader = make_engine(url, begin="BEGIN", read_only=True)
+        self._threads = [
+            threading.Thread(target=self._write_loop, args=(writer,), name="sqlite-writer"),
+            *(
+                threading.Thread(target=self._read_loop, args=(reader,), name=f"sqlite-reader-{n}")
+                for n in range(limits.readers)
+            ),
+        ]
+        for thread in self._threads:
+            thread.daemon = True  # a disk that hangs must not keep the process from ending
+            thread.start()
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """See `Database.read`."""
+        return await self._reads.run(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """See `Database.write`."""
+        return await self._writes.run(work)
+
+    async def close(self) -> None:
+        """See `Database.close`."""
+        self._writes.close()
+        self._reads.close()
+        async with asyncio.timeout(_CLOSE_S):
+            for thread in self._threads:
+                await asyncio.to_thread(thread.join, _CLOSE_S)
+
+    def _write_loop(self, engine: Engine) -> None:
+        with _Held(engine) as held:
+            while jobs := self._writes.take(1):
+                hand_back(self._commit_group(held, jobs))
+
+    def _commit_group(self, held: _Held, jobs: list[Job]) -> list[Done]:
+        """Run the jobs, and those that come meanwhile, and commit them together."""
+        done: list[Done] = []
+        until = time.monotonic() + _GROUP_S
+        try:
+            conn = held.connection()
+            conn.begin()
+            while jobs:
+                done.extend(_run_in_savepoint(conn, job) for job in jobs)
+                room = self._limits.group - len(done)
+                jobs = self._writes.take_waiting(room) if time.monotonic() < until else []
+        except Exception as error:  # noqa: BLE001 (the writer outlives whatever a group dies of)
+            held.drop()
+            return _all_failed(done, jobs, storage_error(error) or error)
+        try:
+            conn.commit()
+        except Exception as error:  # noqa: BLE001 (as above)
+            held.drop()
+            return _all_failed(done, [], commit_error(error) or error)
+        return done
+
+    def _read_loop(self, engine: Engine) -> None:
+        with _Held(engine) as held:
+            while jobs := self._reads.take(1):
+                hand_back([_read_one(held, job) for job in jobs])
+
+
+class _Held:
+    """The one connection of a thread: opened when first needed, opened anew after a fault."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._conn: Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.drop()
+
+    def connection(self) -> Connection:
+        if self._conn is None:
+            self._conn = self._engine.connect()
+        return self._conn
+
+    def drop(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            with suppress(Exception):  # what is wrong with it was reported already
+                conn.close()
+
+
+def _run_in_savepoint(conn: Connection, job: Job) -> Done:
+    """Run one job so that its failure undoes nothing but its own.
+
+    Raises what ended the whole transaction, if the job's failure did (a full disk does).
+    """
+    raw = _driver(conn)
+    raw.execute("SAVEPOINT work")
+    try:
+        value = job.work(conn)
+    except Exception as error:
+        if not raw.in_transaction:
+            raise
+        raw.execute("ROLLBACK TO work")
+        raw.execute("RELEASE work")
+        return Done(job, error=storage_error(error) or error)
+    raw.execute("RELEASE work")
+    return Done(job, value=value)
+
+
+def _read_one(held: _Held, job: Job) -> Done:
+    try:
+        conn = held.connection()
+        with conn.begin():
+            return Done(job, value=job.work(conn))
+    except DBAPIError as error:
+        known = storage_error(error)
+        held.drop()
+        return Done(job, error=known or error)
+    except Exception as error:  # noqa: BLE001 (it belongs to whoever sent the job)
+        return Done(job, error=error)
+
+
+def _all_failed(done: list[Done], jobs: list[Job], error: BaseException) -> list[Done]:
+    """Nothing of the group was kept: tell so those too whose own work had gone well."""
+    failed = [Done(one.job, error=one.error or error) for one in done]
+    told = {one.job for one in done}
+    return failed + [Done(job, error=error) for job in jobs if job not in told]
+
+
+def _driver(conn: Connection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", conn.connection.driver_connection)
