@@ -65,6 +65,11 @@ class Event(Frame):
     action_id: str | None = None
     trailing_id: bool = False
 
+    @classmethod
+    def unsolicited(cls, raw: bytes) -> Event:
+        """Make an unsolicited event of bytes that have been checked before."""
+        return cls(raw, _text(raw[len(b"Event: ") : raw.find(_EOL)]))
+
     @property
     def timestamp_s(self) -> float | None:
         """Seconds since 1970 at which Asterisk wrote the event; None for a list's item."""

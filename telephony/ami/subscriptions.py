@@ -20,7 +20,7 @@ __all__ = ["EventHub", "Handler", "Subscription"]
 
 Handler: TypeAlias = Callable[[Event], Awaitable[None] | None]
 
-_SLICE_S = 0.001
+_SLICE_S = 0.0005
 """How long a subscriber may take events without letting others in."""
 
 
@@ -31,7 +31,9 @@ class Subscription:
         self._hub = hub
         self._name = name
         self._capacity = capacity
-        self._queue: deque[Event] = deque()
+        # Bytes, not events: the garbage collector does not look at them, so a long queue does not
+        # make the loop stand still.
+        self._queue: deque[bytes] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._slice_until_s = 0.0
         self._full = False
@@ -54,7 +56,7 @@ class Subscription:
     def push(self, event: Event) -> None:
         """Take an event from the reader; never waits, never raises."""
         if len(self._queue) < self._capacity:
-            self._queue.append(event)
+            self._queue.append(event.raw)
             if self._wake is not None:
                 self.wake()
             return
@@ -103,7 +105,7 @@ class Subscription:
                 self._wake = None
             self._slice_until_s = loop.time() + _SLICE_S
         self._full = False
-        return self._queue.popleft()
+        return Event.unsolicited(self._queue.popleft())
 
     async def run(self, handler: Handler) -> None:
         """Hand every event to `handler`, in order, one at a time, until `close`.
