@@ -14,6 +14,7 @@ from storage.database import Limits, parse_url
 from storage.errors import StorageError
 from storage.faults import storage_error
 from storage.postgres import make_engine as make_postgres
+from storage.sqlite import begin_write
 from storage.sqlite import make_engine as make_sqlite
 
 _LOCK: Final = 0x6D61_736B_6C69_6E65  # "maskline": PostgreSQL's advisory lock for migrations
@@ -47,8 +48,7 @@ def config(conn: Connection) -> Config:
 
 
 def _migrate_sqlite(url: str) -> None:
-    engine = make_sqlite(parse_url(url), begin="BEGIN IMMEDIATE")  # one at a time
-    with engine.begin() as conn:
+    with make_sqlite(parse_url(url)).connect() as conn, begin_write(conn):  # one at a time
         upgrade(conn)
 
 

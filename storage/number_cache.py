@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection
 
 from masking.model import ProxyNumber
 
@@ -39,10 +39,9 @@ def engine_options() -> dict[str, Any]:
     return {_OPTION: NumberCache()}
 
 
-def watch(engine: Engine) -> None:
-    """Notice when transactions of `engine` end."""
-    event.listen(engine, "commit", _forget_changes)
-    event.listen(engine, "rollback", _forget_changes)
+def transaction_begins(conn: Connection) -> None:
+    """Say that `conn` begins a transaction: what its last one changed is over."""
+    conn.info.pop(_CHANGED, None)
 
 
 def pools_changed(conn: Connection) -> None:
@@ -66,7 +65,3 @@ def numbers_of(
         if _CHANGED not in conn.info:
             cache.put(pool, version, kept)
     return kept
-
-
-def _forget_changes(conn: Connection) -> None:
-    conn.info.pop(_CHANGED, None)

@@ -67,7 +67,6 @@ class PostgresDatabase:
         self._limits = limits
         self._jitter = jitter
         self._engine = make_engine(url, limits)
-        number_cache.watch(self._engine.sync_engine)
         self._reader = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -135,18 +134,18 @@ class _Again(Exception):
 async def _once(engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
     try:
         async with engine.connect() as conn:
-            transaction = await conn.begin()
-            try:
-                result = await conn.run_sync(work)
-            except BaseException:
-                await transaction.rollback()
-                raise
+            result = await conn.run_sync(_run, work)  # leaving this block early rolls back
             await _commit(conn)
             return result
     except (DBAPIError, PoolTimeout, OSError) as error:
         if is_conflict(error) or is_disconnect(error):
             raise _Again(disconnected=is_disconnect(error)) from error
         raise (storage_error(error) or error) from error
+
+
+def _run(conn: Connection, work: Callable[[Connection], T]) -> T:
+    number_cache.transaction_begins(conn)
+    return work(conn)
 
 
 async def _commit(conn: AsyncConnection) -> None:

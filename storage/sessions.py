@@ -6,10 +6,23 @@ That no two leases which live or cool down share number and phone is the databas
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, bindparam, exists, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    insert,
+    select,
+    update,
+)
 
 from masking import allocation, lifecycle
 from masking.errors import PhoneIsProxy, SessionExpired, UnknownPool, UnknownSession
@@ -31,19 +44,26 @@ from storage.vault import Vault
 
 _Indexes = tuple[bytes | None, bytes | None]
 
-_POOL: Final = select(
-    pools,
+_BOTH: Final[tuple[BindParameter[bytes], ...]] = (bindparam("first"), bindparam("second"))
+_pool_and_held: tuple[ColumnElement[Any], ...] = (
+    *pools.c["name", "cool_down_s", "language", "ring_s", "max_call_s", "version"],
     exists()
-    .where(numbers.c.e164.in_((bindparam("first"), bindparam("second"))))
+    .where(numbers.c.e164.in_((bindparam("first_phone"), bindparam("second_phone"))))
     .label("phone_is_proxy"),
-).where(pools.c.name == bindparam("wanted"))
-_HELD: Final = select(leases.c.phone_index, leases.c.number_id, leases.c.reserved_until).where(
-    leases.c.phone_index.in_((bindparam("first"), bindparam("second"))), leases.c.active
+    *leases.c["phone_index", "number_id", "reserved_until"],
 )
+_held_by_either: Final = and_(leases.c.phone_index.in_(_BOTH), leases.c.active)
+_POOL_AND_HELD: Final = (
+    select(*_pool_and_held)
+    .join_from(pools, leases, _held_by_either, isouter=True)
+    .where(pools.c.name == bindparam("wanted"))
+)
+"""The pool, once for each lease that either phone has; once with NULLs if neither has any."""
+
 _RECLAIM: Final = (
     update(leases)
     .where(
-        leases.c.phone_index.in_((bindparam("first"), bindparam("second"))),
+        leases.c.phone_index.in_(_BOTH),
         leases.c.active,
         leases.c.reserved_until <= bindparam("at"),
     )
@@ -89,21 +109,26 @@ def open_session(
     UnknownPool, PoolExhausted, PhoneIsProxy, and what `masking.lifecycle.check` raises.
     """
     first, second = lifecycle.check(draft)
-    row = conn.execute(
-        _POOL, {"wanted": draft.pool, "first": first.phone, "second": second.phone}
-    ).first()
-    if row is None:
-        raise UnknownPool(draft.pool)
-    if row.phone_is_proxy:
-        raise PhoneIsProxy(field="participants")
-    pool = number_rows.pool_of(row)
     indexes: _Indexes = (
         None if first.phone is None else vault.index(first.phone),
         None if second.phone is None else vault.index(second.phone),
     )
+    wanted = {
+        "wanted": draft.pool,
+        "first": indexes[0],
+        "second": indexes[1],
+        "first_phone": first.phone,
+        "second_phone": second.phone,
+    }
+    rows = conn.execute(_POOL_AND_HELD, wanted).all()
+    if not rows:
+        raise UnknownPool(draft.pool)
+    if rows[0].phone_is_proxy:
+        raise PhoneIsProxy(field="participants")
+    pool, version = number_rows.pool_of(rows[0]), rows[0].version
     chosen = allocation.choose_pair(
-        numbers_of(conn, pool.name, row.version, lambda: number_rows.active(conn, pool.name)),
-        _held(conn, indexes, now),
+        numbers_of(conn, pool.name, version, lambda: number_rows.active(conn, pool.name)),
+        _held(conn, rows, indexes, now),
         rotation,
         roles=(first.role, second.role),
         pool=pool.name,
@@ -200,20 +225,21 @@ def sweep(conn: Connection, now: datetime, *, at_most: int = 1000) -> int:
 
 
 def _held(
-    conn: Connection, indexes: _Indexes, now: datetime
+    conn: Connection, rows: Sequence[Row[Any]], indexes: _Indexes, now: datetime
 ) -> tuple[set[int] | None, set[int] | None]:
     """The numbers each participant holds; None for one without a phone. Reclaims what is over."""
-    if indexes == (None, None):
-        return None, None
-    wanted = dict(zip(("first", "second"), indexes, strict=True))
-    rows = conn.execute(_HELD, wanted).all()
-    if any(row.reserved_until <= now for row in rows):
-        conn.execute(_RECLAIM, wanted | {"at": now})
-    held: dict[bytes, set[int]] = {}
+    held: dict[bytes | None, set[int]] = {index: set() for index in indexes}
+    over = False
     for row in rows:
+        if row.number_id is None:
+            continue
         if row.reserved_until > now:
-            held.setdefault(row.phone_index, set()).add(row.number_id)
-    first, second = (None if index is None else held.get(index, set()) for index in indexes)
+            held[row.phone_index].add(row.number_id)
+        else:
+            over = True
+    if over:
+        conn.execute(_RECLAIM, {"first": indexes[0], "second": indexes[1], "at": now})
+    first, second = (None if index is None else held[index] for index in indexes)
     return first, second
 
 

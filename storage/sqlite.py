@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Self, TypeVar, cast
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
+from sqlalchemy import URL, Connection, Engine, NullPool, RootTransaction, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from storage import number_cache
@@ -38,8 +38,8 @@ _PRAGMAS: Final = (
 )
 
 
-def make_engine(url: URL, *, begin: str, read_only: bool = False) -> Engine:
-    """An engine whose transactions begin with `begin`; the driver adds no statement of its own."""
+def make_engine(url: URL, *, read_only: bool = False) -> Engine:
+    """An engine whose driver begins no transaction by itself: `begin_read`, `begin_write` do."""
     engine = create_engine(
         url,
         poolclass=NullPool,
@@ -48,7 +48,6 @@ def make_engine(url: URL, *, begin: str, read_only: bool = False) -> Engine:
         json_serializer=dumps,
         execution_options=number_cache.engine_options(),
     )
-    number_cache.watch(engine)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
@@ -57,11 +56,26 @@ def make_engine(url: URL, *, begin: str, read_only: bool = False) -> Engine:
         if read_only:
             connection.execute("PRAGMA query_only=ON")
 
-    @event.listens_for(engine, "begin")
-    def _begin(conn: Connection) -> None:
-        conn.exec_driver_sql(begin)
-
     return engine
+
+
+def begin_write(conn: Connection) -> RootTransaction:
+    """Begin a transaction that writes; waits for its turn among processes."""
+    return _begin(conn, "BEGIN IMMEDIATE")
+
+
+def begin_read(conn: Connection) -> RootTransaction:
+    """Begin a transaction that sees one state of the database all along."""
+    return _begin(conn, "BEGIN")
+
+
+def _begin(conn: Connection, statement: str) -> RootTransaction:
+    transaction = conn.begin()
+    number_cache.transaction_begins(conn)
+    _driver(conn).execute(
+        statement
+    )  # past SQLAlchemy: listening to its events costs each statement
+    return transaction
 
 
 class SqliteDatabase:
@@ -71,8 +85,8 @@ class SqliteDatabase:
         self._limits = limits
         self._writes = Lane(limits.waiting, limits.deadline_s)
         self._reads = Lane(limits.waiting, limits.deadline_s)
-        writer = make_engine(url, begin="BEGIN IMMEDIATE")
-        reader = make_engine(url, begin="BEGIN", read_only=True)
+        writer = make_engine(url)
+        reader = make_engine(url, read_only=True)
         self._threads = [
             threading.Thread(target=self._write_loop, args=(writer,), name="sqlite-writer"),
             *(
@@ -111,7 +125,7 @@ class SqliteDatabase:
         until = time.monotonic() + _GROUP_S
         try:
             conn = held.connection()
-            conn.begin()
+            begin_write(conn)
             while jobs:
                 done.extend(_run_in_savepoint(conn, job) for job in jobs)
                 room = self._limits.group - len(done)
@@ -179,7 +193,7 @@ def _run_in_savepoint(conn: Connection, job: Job) -> Done:
 def _read_one(held: _Held, job: Job) -> Done:
     try:
         conn = held.connection()
-        with conn.begin():
+        with begin_read(conn):
             return Done(job, value=job.work(conn))
     except DBAPIError as error:
         known = storage_error(error)
