@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, update
 
 from masking.errors import NumberTaken, UnknownNumber, UnknownTrunk
 from masking.model import Language, NumberState, Phone, Pool, ProxyNumber
@@ -16,7 +16,7 @@ from storage import schema
 from storage.dialect import insert_for, insert_if_absent
 from storage.number_cache import pools_changed
 from storage.pages import Order, Page
-from storage.schema import numbers, trunks
+from storage.schema import leases, numbers, trunks
 
 _AT_ONCE: Final = 500  # numbers in one statement
 _BY_NAME: Final = select(schema.pools).where(schema.pools.c.name == bindparam("wanted"))
@@ -115,6 +115,31 @@ def set_state(conn: Connection, e164: Phone, state: NumberState, now: datetime) 
     if changed is None:
         raise UnknownNumber
     _rise(conn, schema.pools.c.name == changed, now)
+
+
+def get(conn: Connection, e164: Phone) -> ProxyNumber | None:
+    """The proxy number spelt so."""
+    row = conn.execute(select(numbers).where(numbers.c.e164 == e164)).first()
+    return None if row is None else number_of(row)
+
+
+def remove(conn: Connection, e164: Phone, now: datetime) -> bool:
+    """Forget a number and the leases it had; False if one of them lives or cools down still.
+
+    Raises UnknownNumber.
+    """
+    wanted = select(numbers).where(numbers.c.e164 == e164).with_for_update()
+    row = conn.execute(wanted).first()
+    if row is None:
+        raise UnknownNumber
+    of_it = leases.c.number_id == row.id
+    held = select(leases.c.session_id).where(of_it, leases.c.active, leases.c.reserved_until > now)
+    if conn.execute(held.limit(1)).first() is not None:
+        return False
+    conn.execute(delete(leases).where(of_it))
+    conn.execute(delete(numbers).where(numbers.c.id == row.id))
+    _rise(conn, schema.pools.c.name == row.pool, now)
+    return True
 
 
 def page(

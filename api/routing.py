@@ -1,0 +1,145 @@
+"""What a route is: the one description from which server and OpenAPI document are both made.
+
+Values only. Carrying a request through a route is the business of `dispatch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+from sqlalchemy import Connection
+
+from api.auth import Keyring
+from api.errors import ApiError
+from api.metrics import ApiMetrics
+from api.schemas.common import NoBody, NoQuery
+from api.services import Services
+from storage.keys import ApiKey, KeyRole
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+QueryT = TypeVar("QueryT", bound=BaseModel)
+
+
+class Tag(StrEnum):
+    """The chapters of the reference."""
+
+    SESSIONS = "Sessions"
+    BLOCKS = "Blocks"
+    CALLS = "Calls"
+    LIVE_CALLS = "Live calls"
+    TRUNKS = "Trunks"
+    POOLS = "Pools"
+    NUMBERS = "Numbers"
+    KEYS = "Keys"
+    SERVICE = "Service"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent back: a status and, but for 204, a body that is ready to be written."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    replayed: bool = False  # it was given before; nothing was done this time
+
+
+def answer(model: BaseModel, status: int = 200) -> Answer:
+    """`model` as JSON."""
+    return Answer(status, model.__pydantic_serializer__.to_json(model, by_alias=True))
+
+
+NOTHING = Answer(204)
+
+Work = Callable[[Connection], Answer]
+Commit = Callable[[Work], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The API's own description, made once."""
+
+    openapi: bytes
+    reference: bytes
+    reference_csp: str  # Content-Security-Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What the API itself keeps while it runs."""
+
+    pages: Pages
+
+    keyring: Keyring
+    metrics: ApiMetrics
+    rotation: Iterator[int]  # rises by one with every session
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[BodyT, QueryT]):
+    """A request that was authenticated, allowed and checked. `repr` never shows its body."""
+
+    services: Services
+    running: Running
+    now: datetime  # UTC, whole milliseconds
+    path: Mapping[str, str]
+    query: QueryT = field(repr=False)
+    body: BodyT = field(repr=False)
+    key: ApiKey | None  # None: the route is open to all
+    bearer: str = field(repr=False)  # the text of the key; never kept
+    commit: Commit
+    """Run `work` as one transaction. On a POST with an Idempotency-Key, the answer is kept in that
+    same transaction and given again to the same request, without doing the work twice."""
+
+
+Handler = Callable[[Request[Any, Any]], Awaitable[Answer]]
+
+EVERYONE: frozenset[KeyRole] = frozenset(KeyRole)
+
+
+@dataclass(frozen=True, slots=True)
+class PathParameter:
+    """A part of the path. What does not match is answered like what does not exist."""
+
+    name: str
+    pattern: str
+    description: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method of a path."""
+
+    name: str  # the operation's, e.g. ``open_session``; stable
+    method: str
+    path: str
+    summary: str
+    tag: Tag
+    handler: Handler
+    roles: frozenset[KeyRole] | None  # besides admin, who may all; None: no key is needed
+    answers: type[BaseModel] | str | None  # a model; a media type of something else; None: no body
+    status: int = 200
+    body: type[BaseModel] = NoBody
+    query: type[BaseModel] = NoQuery
+    parameters: tuple[PathParameter, ...] = ()
+    missing: type[ApiError] | None = None  # the error of a path parameter that does not match
+    errors: tuple[type[ApiError], ...] = ()  # its own, besides those that every route has
+    description: str = ""
+    location: str = ""  # of what a 201 made, from the fields of the answer
+    unready: bool = False  # it also answers 503, with the same model
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body is expected."""
+        return self.body is not NoBody
+
+    def may(self, role: KeyRole) -> bool:
+        """Whether a key of `role` may use the route."""
+        return self.roles is None or role is KeyRole.ADMIN or role in self.roles

@@ -1,0 +1,187 @@
+"""Trunks: what an operator says of a carrier, and what we say of it again: all but the password.
+
+What comes in here ends in Asterisk's configuration: every text has a pattern.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import phonenumbers
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from api.schemas.common import In, NameField, Out
+from masking.trunks import AuthType, NumberFormat, Transport
+
+_LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+HOST: Final = rf"^({_LABEL}(\.{_LABEL}){{0,15}}|[0-9A-Fa-f:]{{2,39}})$"
+USERNAME: Final = r"^[A-Za-z0-9._+@~-]{1,64}$"
+VISIBLE: Final = r"^[!-~]{1,128}$"
+COUNTRY: Final = r"^[A-Z]{2}$"
+
+Host = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        pattern=HOST,
+        description="Address or DNS name",
+        examples=["127.0.0.2"],
+    ),
+]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Codec = Literal["alaw", "ulaw", "g722", "opus", "gsm"]
+
+
+def _country(value: str) -> str:
+    if value not in phonenumbers.SUPPORTED_REGIONS:
+        raise PydanticCustomError(
+            "country", "give an ISO 3166-1 code of two capitals, for example RU"
+        )
+    return value
+
+
+def _usual_codecs() -> list[Codec]:
+    return ["alaw", "ulaw"]
+
+
+def _distinct(value: list[Codec]) -> list[Codec]:
+    if len(set(value)) != len(value):
+        raise PydanticCustomError("repeated", "name each codec once")
+    return value
+
+
+Country = Annotated[
+    str,
+    Field(
+        pattern=COUNTRY,
+        description="ISO 3166-1 alpha-2: reads and writes national numbers",
+        examples=["RU"],
+    ),
+    AfterValidator(_country),
+]
+Codecs = Annotated[
+    list[Codec],
+    Field(
+        min_length=1,
+        max_length=5,
+        json_schema_extra={"uniqueItems": True},
+        description="In order of preference",
+    ),
+    AfterValidator(_distinct),
+]
+MaxChannels = Annotated[
+    int, Field(ge=1, le=100_000, description="Calls at once, both directions together")
+]
+MaxCps = Annotated[
+    int, Field(ge=1, le=10_000, description="Call set-ups a second, both directions together")
+]
+Priority = Annotated[int, Field(ge=0, le=1000, description="Lower is tried first")]
+OptionsInterval = Annotated[int, Field(ge=0, le=3600, description="OPTIONS keep-alive; 0: none")]
+
+
+class IpAuth(In):
+    """The carrier is known by its address and port."""
+
+    type: Literal["ip"] = "ip"
+
+
+class DigestAuth(In):
+    """The carrier, and we, prove it by user name and password (RFC 8760)."""
+
+    type: Literal["digest"]
+    username: Annotated[str, Field(pattern=USERNAME)]
+    password: Annotated[str, Field(pattern=VISIBLE, description="Never sent out again", repr=False)]
+    register_: Annotated[
+        bool, Field(alias="register", description="We register with the carrier")
+    ] = False
+
+
+Auth = Annotated[IpAuth | DigestAuth, Field(discriminator="type")]
+
+
+class TrunkBody(In):
+    """All of a trunk but its name."""
+
+    host: Host
+    port: Port = 5060
+    transport: Transport = Transport.UDP
+    auth: Auth = IpAuth()
+    number_format: NumberFormat = Field(
+        default=NumberFormat.E164, description="How the carrier spells numbers"
+    )
+    country: Country = "RU"
+    codecs: Codecs = Field(default_factory=_usual_codecs)
+    max_channels: MaxChannels = 100
+    max_cps: MaxCps = 30
+    priority: Priority = 100
+    inbound: bool = True
+    outbound: bool = True
+    enabled: bool = True
+    trusted: bool = Field(
+        default=True, description="P-Asserted-Identity names the caller; else From"
+    )
+    options_interval_s: OptionsInterval = 30
+
+
+class TrunkIn(TrunkBody):
+    """A new trunk."""
+
+    name: NameField = Field(examples=["carrier-a"])
+
+
+class TrunkPatch(In):
+    """What is to change; what is left out stays."""
+
+    host: Host | None = None
+    port: Port | None = None
+    transport: Transport | None = None
+    auth: Auth | None = None
+    number_format: NumberFormat | None = None
+    country: Country | None = None
+    codecs: Codecs | None = None
+    max_channels: MaxChannels | None = None
+    max_cps: MaxCps | None = None
+    priority: Priority | None = None
+    inbound: bool | None = None
+    outbound: bool | None = None
+    enabled: bool | None = None
+    trusted: bool | None = None
+    options_interval_s: OptionsInterval | None = None
+
+
+class AuthOut(Out):
+    """How the carrier proves that a call is its own; never the password."""
+
+    type: AuthType
+    username: str | None
+    register_: bool = Field(alias="register")
+
+
+class TrunkOut(Out):
+    """A trunk."""
+
+    name: str
+    host: str
+    port: int
+    transport: Transport
+    auth: AuthOut
+    number_format: NumberFormat
+    country: str
+    codecs: list[str]
+    max_channels: int
+    max_cps: int
+    priority: int
+    inbound: bool
+    outbound: bool
+    enabled: bool
+    trusted: bool
+    options_interval_s: int
+
+
+class TrunkPage(Out):
+    """Trunks, by name."""
+
+    items: list[TrunkOut]
+    next_cursor: str | None

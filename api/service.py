@@ -1,0 +1,133 @@
+"""The service about itself: alive, ready, metrics, description. Open to all: no secrets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import Connection, literal, select
+
+from api import metrics
+from api.routing import Answer, Request, Route, Tag, answer
+from api.schemas.common import NoBody, NoQuery
+from api.schemas.service import Alive, CheckOut, Ready
+from api.services import Health, Probe, Services
+
+_UNREADY: Final = 503
+
+
+async def healthz(_: Request[NoBody, NoQuery]) -> Answer:
+    """The event loop turns."""
+    return answer(Alive(status="ok"))
+
+
+async def readyz(request: Request[NoBody, NoQuery]) -> Answer:
+    """Everything that a call needs is there."""
+    found = await check_all(request.services)
+    ok = all(health.ok for health in found.values())
+    checks = {name: CheckOut(ok=health.ok, detail=health.detail) for name, health in found.items()}
+    return answer(
+        Ready(status="ready" if ok else "unready", checks=checks), 200 if ok else _UNREADY
+    )
+
+
+async def metrics_text(request: Request[NoBody, NoQuery]) -> Answer:
+    """Counters and gauges."""
+    found = await check_all(request.services)
+    checks = {name: (health.ok, health.gauges) for name, health in found.items()}
+    lines = [*request.running.metrics.lines(), *metrics.health_lines(checks), ""]
+    return Answer(200, "\n".join(lines).encode(), content_type=metrics.MEDIA_TYPE)
+
+
+async def check_all(services: Services) -> Mapping[str, Health]:
+    """What every probe finds, each within its deadline."""
+    probes: dict[str, Probe] = {"database": lambda: _database(services), **services.health}
+    timeout_s = services.settings.probe_timeout_s
+    found = await asyncio.gather(*(_check(probe, timeout_s) for probe in probes.values()))
+    return dict(zip(probes, found, strict=True))
+
+
+async def _check(probe: Probe, timeout_s: float) -> Health:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await probe()
+    except TimeoutError:
+        return Health(ok=False, detail="no answer in time")
+    except Exception as error:  # noqa: BLE001 (a broken probe is a finding, whatever broke it)
+        return Health(ok=False, detail=type(error).__name__)
+
+
+async def _database(services: Services) -> Health:
+    def work(conn: Connection) -> None:
+        conn.execute(select(literal(1)))
+
+    await services.db.read(work)
+    return Health(ok=True)
+
+
+async def openapi(request: Request[NoBody, NoQuery]) -> Answer:
+    """The OpenAPI document."""
+    return Answer(200, request.running.pages.openapi, headers={"Cache-Control": "max-age=300"})
+
+
+async def docs(request: Request[NoBody, NoQuery]) -> Answer:
+    """The reference, as a page that loads nothing."""
+    pages = request.running.pages
+    headers = {"Content-Security-Policy": pages.reference_csp, "Cache-Control": "max-age=300"}
+    return Answer(200, pages.reference, "text/html; charset=utf-8", headers)
+
+
+ROUTES: Final = (
+    Route(
+        "healthz",
+        "GET",
+        "/healthz",
+        "Is the process alive?",
+        Tag.SERVICE,
+        healthz,
+        roles=None,
+        answers=Alive,
+    ),
+    Route(
+        "readyz",
+        "GET",
+        "/readyz",
+        "Can calls be made?",
+        Tag.SERVICE,
+        readyz,
+        roles=None,
+        answers=Ready,
+        unready=True,
+    ),
+    Route(
+        "metrics",
+        "GET",
+        "/metrics",
+        "Metrics for Prometheus",
+        Tag.SERVICE,
+        metrics_text,
+        roles=None,
+        answers="text/plain",
+    ),
+    Route(
+        "openapi",
+        "GET",
+        "/openapi.json",
+        "This description",
+        Tag.SERVICE,
+        openapi,
+        roles=None,
+        answers="application/json",
+    ),
+    Route(
+        "docs",
+        "GET",
+        "/docs",
+        "This description as a page",
+        Tag.SERVICE,
+        docs,
+        roles=None,
+        answers="text/html",
+    ),
+)

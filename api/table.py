@@ -1,0 +1,32 @@
+"""The route table: everything that can be asked of this API, in the order of the reference."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from api import (
+    blocks,
+    calls,
+    history,
+    keys,
+    live_calls,
+    numbers,
+    pools,
+    service,
+    sessions,
+    trunks,
+)
+from api.routing import Route
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *sessions.ROUTES,
+    *blocks.ROUTES,
+    *calls.ROUTES,
+    *history.ROUTES,
+    *live_calls.ROUTES,
+    *trunks.ROUTES,
+    *pools.ROUTES,
+    *numbers.ROUTES,
+    *keys.ROUTES,
+    *service.ROUTES,
+)
