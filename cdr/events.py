@@ -1,0 +1,165 @@
+"""The rows of a node's event file: bytes in, frozen `EventRow` out.
+
+The file is written by Asterisk, and what it writes may have been shaped by a caller: a row counts
+only if every byte of it is of the alphabet that the dialplan uses. Nothing here may ever log, quote
+or keep the bytes of a row that was refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class EventKind(StrEnum):
+    """What a row says, by the word that stands for it in the file."""
+
+    OFFER = "OFFER"
+    PLAN = "PLAN"
+    REFUSE = "REFUSE"
+    ATTEMPT = "ATTEMPT"
+    ATTEMPT_END = "ATTEMPT_END"
+    LEG = "LEG"
+    END = "END"
+    ANSWER = "ANSWER"
+    LINKEDID_END = "LINKEDID_END"
+    NODE_START = "NODE_START"
+
+
+class EventRow(NamedTuple):
+    """One row: what happened, when, on which channel of which call. Rows sort by time."""
+
+    at_us: int  # microseconds since 1970 UTC, the node's clock
+    kind: EventKind
+    unique_id: str  # of the channel; empty for NODE_START
+    linked_id: str  # of the call's first channel; empty for NODE_START
+    extra: str  # "k=v;k=v" as it stands in the file; empty for native events
+
+    def values(self) -> dict[str, str]:
+        """The facts of `extra`. A key given twice keeps its first value."""
+        facts: dict[str, str] = {}
+        for pair in self.extra.split(";"):
+            key, found, value = pair.partition("=")
+            if found:
+                facts.setdefault(key, value)
+        return facts
+
+    def freeze(self) -> list[str | int]:
+        """The row as the staging table keeps it."""
+        return [self.at_us, self.kind.value, self.unique_id, self.extra]
+
+
+def thaw(linked_id: str, kept: tuple[int, str, str, str]) -> EventRow:
+    """The row that `EventRow.freeze` made `kept` of. Raises ValueError if `kept` is none."""
+    at_us, kind, unique_id, extra = kept
+    return EventRow(at_us, EventKind(kind), unique_id, linked_id, extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a stretch of the file holds."""
+
+    rows: tuple[EventRow, ...]
+    garbage: int  # lines, or parts of lines, that are no row
+    ignored: int  # rows in good order of events that records do not need
+
+
+_ID = rb"[A-Za-z0-9_.-]{1,128}"
+_ROW = re.compile(
+    rb'\{"t": ?"(?P<s>[0-9]{9,11})\.(?P<us>[0-9]{6})", ?'
+    rb'"e": ?"(?P<e>[A-Z_]{1,32})", ?"n": ?"(?P<n>[A-Z_]{0,32})", ?'
+    rb'"u": ?"(?P<u>' + _ID + rb')?", ?"l": ?"(?P<l>' + _ID + rb')?", ?'
+    rb'"c": ?"[A-Za-z0-9_.:+@/;<>-]{0,128}", ?'
+    # Of our own events `x` is of a closed alphabet. Of native ones it is Asterisk's and unread: any
+    # string that ends where the row ends.
+    rb'"x": ?"(?:(?P<x>[A-Za-z0-9_.:+@=/;-]{0,2000})'
+    rb'|(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f]){0,4000})"\}\r?'
+)
+_START = re.compile(rb'(?=\{"t":)')
+_NATIVE: Mapping[bytes, EventKind] = MappingProxyType(
+    {
+        kind.value.encode(): kind
+        for kind in (EventKind.ANSWER, EventKind.LINKEDID_END, EventKind.NODE_START)
+    }
+)
+_OWN: Mapping[bytes, EventKind] = MappingProxyType(
+    {kind.value.encode(): kind for kind in EventKind if kind.value.encode() not in _NATIVE}
+)
+
+
+class _Refused(Exception):
+    """The line is no row."""
+
+
+def parse(lines: Iterable[bytes]) -> Parsed:
+    """The rows of `lines` (each without its line feed), and the count of what is none.
+
+    A line that does not read as a row may be a torn one with the next behind it: whatever in it is
+    a row from its first byte to its last is kept.
+    """
+    rows: list[EventRow] = []
+    garbage = ignored = 0
+    for line in lines:
+        try:
+            row = _row(line)
+        except _Refused:
+            garbage += 1
+            for part in _START.split(line)[1:]:
+                try:
+                    row = _row(part)
+                except _Refused:
+                    continue
+                if row is not None:
+                    rows.append(row)
+            continue
+        if row is None:
+            ignored += 1
+        else:
+            rows.append(row)
+    return Parsed(tuple(rows), garbage, ignored)
+
+
+def _row(line: bytes) -> EventRow | None:
+    """The row, or None if it is of an event that records do not need. Raises _Refused."""
+    match = _ROW.fullmatch(line)
+    if match is None:
+        raise _Refused
+    seconds, micros, event, name, unique_id, linked_id, extra = match.groups()
+    if event == b"USER_DEFINED":
+        kind = _OWN.get(name)
+        if extra is None:
+            raise _Refused
+        text = extra.decode("ascii")
+    else:
+        kind = _NATIVE.get(event)
+        text = extra.decode("ascii") if kind is EventKind.NODE_START and extra else ""
+    if kind is None:
+        return None
+    at_us = int(seconds) * 1_000_000 + int(micros)
+    if kind is EventKind.NODE_START:
+        return EventRow(at_us, kind, "", "", text)
+    if not unique_id or not linked_id:
+        raise _Refused
+    return EventRow(at_us, kind, unique_id.decode("ascii"), linked_id.decode("ascii"), text)
+
+
+def integer(facts: Mapping[str, str], key: str, *, most: int = 2**31 - 1) -> int | None:
+    """The fact as an integer of 0 to `most`; None if it is absent, empty or anything else."""
+    text = facts.get(key, "")
+    if not text.isdecimal() or len(text) > 10:
+        return None
+    value = int(text)
+    return value if value <= most else None
+
+
+_FIGURE = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,9})?")
+
+
+def figure(facts: Mapping[str, str], key: str) -> float | None:
+    """The fact as a plain decimal figure; None if it is absent, empty or anything else."""
+    text = facts.get(key, "")
+    return float(text) if _FIGURE.fullmatch(text) else None

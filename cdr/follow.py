@@ -1,0 +1,233 @@
+"""Follows a node's event file through appends, rotation, torn lines and truncation.
+
+It only reads, except for `rotate`. It must never give out a line that is not ended by a line feed,
+never give out a newer file's lines before an older one's, and never take one file for another: a
+file is known by its first row, which holds microseconds and a channel's unique id, not by its name
+(rotation changes it), nor by its inode (the next file may get it, a restored copy gets another).
+In doubt it reads a file again from the start: what follows is idempotent.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from cdr.errors import SpoolUnreadable
+
+LIVE_NAME = "events.jsonl"
+_ROTATED = re.compile(re.escape(LIVE_NAME) + r"\.[0-9]+")
+_HEAD_BYTES = 4096
+_ROW_BYTES = 8192  # no row is longer
+_FIRST_ROW = re.compile(rb'(?m)^\{"t": ?"([0-9]{9,11})\.([0-9]{6})".*\n')
+_SETTLED_S = 60  # a rotated file is not deleted while Asterisk may still hold it open for a row
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Complete lines of one file."""
+
+    file: str  # which file, see `_identify`
+    end: int  # the checkpoint once the lines are kept
+    lines: tuple[bytes, ...]
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A file as it stood when the scan came by."""
+
+    path: Path
+    fd: int
+    size: int
+    changed_s: float
+    file: str
+    first_us: int
+
+
+class Follower:
+    """Reads what was not read yet. Not for several threads at once."""
+
+    def __init__(
+        self, folder: Path, checkpoints: Mapping[str, int], *, chunk_bytes: int = 128 * 1024
+    ) -> None:
+        """`checkpoints`: how far each file is read. `chunk_bytes` (8192 up): most of a `read`."""
+        if chunk_bytes < _ROW_BYTES:
+            msg = "chunk_bytes must be at least 8192"
+            raise ValueError(msg)
+        self._folder = folder
+        self._live = folder / LIVE_NAME
+        self._positions = dict(checkpoints)
+        self._chunk_bytes = chunk_bytes
+        self._seen: tuple[object, ...] | None = (
+            None  # the folder's state in which nothing was left to read
+        )
+        self.lag_bytes = 0  # not read yet, as of the last `read`
+        self.live_bytes = 0  # size of the file that is written to, as of then
+        self._rereads = 0
+
+    def read(self) -> Chunk | None:
+        """The next lines, the oldest first; None: none now. Raises SpoolUnreadable."""
+        try:
+            state = self._state()
+            if state == self._seen:
+                return None
+            with self._scan() as files:
+                self.lag_bytes = sum(
+                    max(0, file.size - self._positions.get(file.file, 0)) for file in files
+                )
+                self.live_bytes = sum(file.size for file in files if file.path == self._live)
+                for file in files:
+                    chunk = self._read(file)
+                    if chunk is not None:
+                        return chunk
+        except OSError as error:
+            raise SpoolUnreadable(error.strerror) from error
+        self._seen = state
+        return None
+
+    def kept(self, chunk: Chunk) -> None:
+        """The chunk's effects and its checkpoint are durable: go on behind it."""
+        self.lag_bytes = max(0, self.lag_bytes - (chunk.end - self._positions.get(chunk.file, 0)))
+        self._positions[chunk.file] = chunk.end
+
+    def take_rereads(self) -> int:
+        """How many files had shrunk or changed, and were read again, since this was last asked."""
+        taken = self._rereads
+        self._rereads = 0
+        return taken
+
+    def rotate(self, *, over_bytes: int, keep: int, now_ns: int) -> tuple[str, ...]:
+        """Rename the live file if larger than `over_bytes`; delete old ones but the `keep` newest.
+
+        Asterisk opens the file anew for each row, so nobody needs to be told. The new name holds
+        the time: two ingesters that rotate at once cannot overwrite each other's file. Only what
+        was read is deleted. Returns the files deleted: their checkpoints may go.
+        """
+        try:
+            if self._live.stat().st_size > over_bytes:
+                self._live.rename(self._live.with_name(f"{LIVE_NAME}.{now_ns}"))
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise SpoolUnreadable(error.strerror) from error
+        gone: list[str] = []
+        try:
+            with self._scan() as files:
+                rotated = [file for file in files if file.path != self._live]
+                for file in rotated[: max(0, len(rotated) - keep)]:
+                    settled = now_ns / 1e9 - file.changed_s > _SETTLED_S
+                    if settled and self._read(file) is None:
+                        file.path.unlink(missing_ok=True)
+                        self._positions.pop(file.file, None)
+                        gone.append(file.file)
+        except OSError as error:
+            raise SpoolUnreadable(error.strerror) from error
+        return tuple(gone)
+
+    def _state(self) -> tuple[object, ...]:
+        """Changes whenever a file grew, shrank, came or went."""
+        try:
+            with os.scandir(self._folder) as entries:
+                return tuple(
+                    sorted(
+                        (entry.name, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+                        for entry in entries
+                        if _is_ours(entry.name) and (stat := _stat(entry)) is not None
+                    )
+                )
+        except FileNotFoundError:
+            return ()
+
+    @contextmanager
+    def _scan(self) -> Iterator[list[_Opened]]:
+        """Every file that can be known, the oldest first.
+
+        The live file is measured before the folder is listed, and the listed ones after it: a row
+        in an older file was written before those that the live file had by then, so reading the
+        older ones to their end, and the live one only so far, keeps the order.
+        """
+        opened: dict[str, _Opened] = {}
+        try:
+            self._open(self._live, opened)
+            try:
+                paths = [path for path in self._folder.iterdir() if _ROTATED.fullmatch(path.name)]
+            except FileNotFoundError:
+                paths = []
+            for path in paths:
+                self._open(path, opened)
+            yield sorted(
+                opened.values(),
+                key=lambda file: (file.path == self._live, file.first_us, file.path.name),
+            )
+        finally:
+            for file in opened.values():
+                os.close(file.fd)
+
+    def _open(self, path: Path, opened: dict[str, _Opened]) -> None:
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        stat = os.fstat(fd)
+        known = _identify(os.pread(fd, _HEAD_BYTES, 0), int(stat.st_mtime_ns / 1000))
+        if known is None or known[0] in opened:  # too young to be known; or renamed while we looked
+            os.close(fd)
+            return
+        opened[known[0]] = _Opened(path, fd, stat.st_size, stat.st_mtime, *known)
+
+    def _read(self, file: _Opened) -> Chunk | None:
+        position = self._positions.get(file.file, 0)
+        if position > file.size or (position and os.pread(file.fd, 1, position - 1) != b"\n"):
+            self._rereads += 1
+            position = self._positions[file.file] = 0
+        raw = os.pread(file.fd, min(self._chunk_bytes, file.size - position), position)
+        end = raw.rfind(b"\n") + 1
+        if end:
+            return Chunk(file.file, position + end, tuple(raw[: end - 1].split(b"\n")))
+        if len(raw) < self._chunk_bytes:
+            return None  # nothing, or a last line still being written
+        return self._overlong(file, position + len(raw))
+
+    def _overlong(self, file: _Opened, position: int) -> Chunk | None:
+        """More bytes without a line feed than rows have, as a power cut leaves.
+
+        Only their end may hold a row.
+        """
+        while position < file.size:
+            raw = os.pread(file.fd, 1 << 20, position)
+            found = raw.find(b"\n")
+            if found >= 0:
+                end = position + found + 1
+                tail = os.pread(file.fd, _ROW_BYTES, end - _ROW_BYTES)
+                return Chunk(file.file, end, (tail[:-1],))
+            if not raw:
+                break
+            position += len(raw)
+        return None
+
+
+def _is_ours(name: str) -> bool:
+    return name == LIVE_NAME or _ROTATED.fullmatch(name) is not None
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    try:
+        return entry.stat()
+    except FileNotFoundError:  # renamed or deleted while we looked
+        return None
+
+
+def _identify(head: bytes, changed_us: int) -> tuple[str, int] | None:
+    """What the file is known by, and when it begins; None while it has no row to be known by."""
+    first = _FIRST_ROW.search(head)
+    if first is not None:
+        return _digest(first.group()), int(first[1]) * 1_000_000 + int(first[2])
+    return (_digest(head), changed_us) if len(head) == _HEAD_BYTES else None
+
+
+def _digest(raw: bytes) -> str:
+    return blake2b(raw, digest_size=12).hexdigest()

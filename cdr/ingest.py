@@ -1,0 +1,262 @@
+"""The ingester: a node's event file in, call records, history and call log out, each call once.
+
+Every batch is one transaction: records, entries, calls still open, and how far the file is read.
+Whatever kills it, and wherever, what was kept is whole and the next one goes on behind it. What it
+cannot write it does not pass over: it tries again, says so in its figures, and loses nothing, for
+the file stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from cdr import staging
+from cdr.batch import Batch, Counts, keep, prepare
+from cdr.errors import CdrError, CheckpointMoved
+from cdr.events import Parsed, parse
+from cdr.follow import Chunk, Follower
+from cdr.times import micros
+from storage.database import Database
+from storage.errors import StorageError
+from storage.vault import Vault
+
+_log = logging.getLogger(__name__)
+_SWEEP = timedelta(minutes=10)  # between looks for calls whose end was lost
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """How eagerly the file is read, and how much of it is kept."""
+
+    chunk_bytes: int = 128 * 1024  # of one batch, about 50 calls; at least 8192
+    poll_min_s: float = 0.02
+    poll_max_s: float = 0.2
+    rest_factor: float = 12.0  # after a batch, pause so many times what it took, within the polls
+    retry_min_s: float = 0.1
+    retry_max_s: float = 5.0
+    rotate_bytes: int = 64 * 1024 * 1024
+    keep_files: int = 4  # read files that are kept after rotation
+
+
+@dataclass(frozen=True, slots=True)
+class IngestStats:
+    """What the ingester has done since it was made, and how far behind it is."""
+
+    rows: int = 0
+    garbage: int = 0  # lines that were no row
+    recorded: int = 0  # calls
+    repeated: int = 0  # rows of calls that had their record already
+    strays: int = 0  # channels that were never offered as calls
+    surplus: int = 0  # rows beyond what a call may have
+    broken_seals: int = 0  # sealed callers that our vault did not seal
+    batches: int = 0
+    conflicts: int = 0  # batches that another ingester had kept
+    failures: int = 0  # batches that could not be kept, and were tried again
+    rereads: int = 0  # files read again from the start
+    lag_bytes: int = 0  # written, not read yet
+    lag_s: float = 0.0  # how old the newest row kept was, while there was more to read; else 0
+    failing: str | None = None  # error_id of what keeps it from going on; None: all is well
+
+
+class Ingester:
+    """Follows the event file of one node. `run` and `drain` may overlap; batches take turns."""
+
+    def __init__(
+        self,
+        db: Database,
+        vault: Vault,
+        spool_dir: Path,
+        node: str,
+        clock: Callable[[], datetime],
+        settings: IngestSettings | None = None,
+    ) -> None:
+        self._db = db
+        self._vault = vault
+        self._spool_dir = spool_dir
+        self._node = node
+        self._clock = clock
+        self._settings = settings or IngestSettings()
+        self._turn = 0
+        self._follower: Follower | None = None  # None: where to go on must be asked first
+        self._busy = asyncio.Lock()
+        self._stats = IngestStats()
+        self._swept_at: datetime | None = None
+
+    @property
+    def stats(self) -> IngestStats:
+        """The figures at this moment."""
+        return self._stats
+
+    async def run(self) -> None:
+        """Follow the file until cancelled. Whatever fails is tried again, with growing pauses."""
+        pause_s = self._settings.poll_min_s
+        retry_s = self._settings.retry_min_s
+        while True:
+            started_s = time.monotonic()
+            try:
+                more = await self.step()
+            except CheckpointMoved:
+                await asyncio.sleep(self._settings.poll_max_s)
+                continue
+            except Exception as error:  # noqa: BLE001 (the truth is in the file: it never gives up)
+                self._failed(error)
+                await asyncio.sleep(retry_s)
+                retry_s = min(2 * retry_s, self._settings.retry_max_s)
+                continue
+            retry_s = self._settings.retry_min_s
+            if more:
+                took_s = time.monotonic() - started_s
+                pause_s = self._within(took_s * self._settings.rest_factor)
+                if self._stats.lag_bytes >= self._settings.chunk_bytes:
+                    pause_s = 0.0  # behind: no rest, but let others have the loop
+            else:
+                pause_s = self._within(2 * pause_s)
+            await asyncio.sleep(pause_s)
+
+    async def drain(self) -> None:
+        """Read what the file holds now, and return when all of it is kept.
+
+        Raises StorageError or CdrError if that cannot be done; nothing is lost by it.
+        """
+        while True:
+            try:
+                if not await self.step():
+                    return
+            except CheckpointMoved:
+                continue  # the other one went on: so do we, from there
+
+    async def step(self) -> bool:
+        """Read and keep one batch; False: there was nothing to read.
+
+        Raises CheckpointMoved if another ingester was quicker, StorageError, SpoolUnreadable.
+        """
+        async with self._busy:
+            try:
+                return await self._step()
+            except BaseException as error:
+                self._follower = None  # whether it was kept is not known: ask
+                if isinstance(error, CheckpointMoved):
+                    self._stats = replace(self._stats, conflicts=self._stats.conflicts + 1)
+                raise
+
+    async def _step(self) -> bool:
+        follower = self._follower or await self._resume()
+        now = self._clock()
+        give_up = self._swept_at is None or now - self._swept_at >= _SWEEP
+        chunk, parsed = await asyncio.to_thread(_read, follower)
+        if chunk is not None or give_up:
+            await self._keep(follower, chunk, parsed, now, give_up=give_up)
+        if give_up:
+            self._swept_at = now
+        if follower.live_bytes > self._settings.rotate_bytes:
+            await self._rotate(follower)
+        self._follower = follower
+        return chunk is not None
+
+    async def _resume(self) -> Follower:
+        """A follower that goes on where the database says."""
+        place = await self._db.read(lambda conn: staging.place(conn, self._node))
+        if place.turn < 0:
+            await self._db.write(lambda conn: staging.begin(conn, self._node))
+            place = await self._db.read(lambda conn: staging.place(conn, self._node))
+        self._turn = place.turn
+        return Follower(self._spool_dir, place.offsets, chunk_bytes=self._settings.chunk_bytes)
+
+    async def _keep(
+        self,
+        follower: Follower,
+        chunk: Chunk | None,
+        parsed: Parsed,
+        now: datetime,
+        *,
+        give_up: bool,
+    ) -> None:
+        checkpoint = None if chunk is None else (chunk.file, chunk.end)
+        while True:
+            batch = await self._db.read(
+                lambda conn: prepare(
+                    conn, self._vault, self._node, parsed.rows, now, give_up=give_up
+                )
+            )
+            if chunk is not None or batch.over:
+                await self._write(batch, checkpoint)
+                self._count(batch.counts)
+            if batch.complete:
+                break
+        if chunk is not None:
+            follower.kept(chunk)
+        self._kept(follower, parsed, now)
+
+    async def _write(self, batch: Batch, checkpoint: tuple[str, int] | None) -> None:
+        turn = self._turn
+
+        def work(conn: Connection) -> None:
+            keep(conn, self._node, turn, batch, checkpoint)
+
+        await self._db.write(work)
+        self._turn = turn + 1
+
+    async def _rotate(self, follower: Follower) -> None:
+        now_ns = micros(self._clock()) * 1000
+        gone = await asyncio.to_thread(
+            follower.rotate,
+            over_bytes=self._settings.rotate_bytes,
+            keep=self._settings.keep_files,
+            now_ns=now_ns,
+        )
+        if gone:
+            await self._db.write(lambda conn: staging.forget(conn, self._node, gone))
+
+    def _within(self, pause_s: float) -> float:
+        return min(max(pause_s, self._settings.poll_min_s), self._settings.poll_max_s)
+
+    def _count(self, counts: Counts) -> None:
+        stats = self._stats
+        self._stats = replace(
+            stats,
+            recorded=stats.recorded + counts.recorded,
+            repeated=stats.repeated + counts.repeated,
+            strays=stats.strays + counts.strays,
+            surplus=stats.surplus + counts.surplus,
+            broken_seals=stats.broken_seals + counts.broken_seals,
+            batches=stats.batches + 1,
+        )
+
+    def _kept(self, follower: Follower, parsed: Parsed, now: datetime) -> None:
+        stats = self._stats
+        lag_s = 0.0
+        if parsed.rows and follower.lag_bytes:
+            lag_s = max(0.0, (micros(now) - parsed.rows[-1].at_us) / 1e6)
+        if stats.failing:
+            _log.info("ingest of node %s goes on", self._node)
+        self._stats = replace(
+            stats,
+            rows=stats.rows + len(parsed.rows),
+            garbage=stats.garbage + parsed.garbage,
+            rereads=stats.rereads + follower.take_rereads(),
+            lag_bytes=follower.lag_bytes,
+            lag_s=lag_s,
+            failing=None,
+        )
+
+    def _failed(self, error: Exception) -> None:
+        # Only what kind of error it was: its text may quote rows.
+        error_id = type(error).__name__
+        if isinstance(error, (StorageError, CdrError)):
+            error_id = error.error_id
+        if self._stats.failing != error_id:
+            _log.error("ingest of node %s stands still: %s", self._node, error_id)
+        self._stats = replace(self._stats, failures=self._stats.failures + 1, failing=error_id)
+
+
+def _read(follower: Follower) -> tuple[Chunk | None, Parsed]:
+    chunk = follower.read()
+    return chunk, parse(() if chunk is None else chunk.lines)

@@ -1,0 +1,156 @@
+"""Calls that are not over yet, kept beside the checkpoint: a restart goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
+
+from cdr.errors import CheckpointMoved
+from cdr.events import EventRow, thaw
+from cdr.times import moment
+from storage.dialect import insert_for, insert_if_absent
+from storage.schema import ingest_checkpoints as checkpoints
+from storage.schema import open_calls
+
+_TURN = ""  # the checkpoint row that is no file's: counts the node's batches
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a node's event files are read."""
+
+    turn: int  # of the last batch kept; the next one may be kept by one ingester only
+    offsets: Mapping[str, int]  # by file
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call that is not over, as it was staged."""
+
+    linked_id: str
+    rows: tuple[EventRow, ...]
+
+
+_OF_NODE = select(open_calls).where(open_calls.c.node == bindparam("node"))
+
+
+def place(conn: Connection, node: str) -> Place:
+    """Where to go on reading."""
+    query = select(checkpoints.c.file, checkpoints.c.offset).where(checkpoints.c.node == node)
+    offsets = {row.file: row.offset for row in conn.execute(query)}
+    turn = offsets.pop(_TURN, None)
+    return Place(-1 if turn is None else turn, offsets)
+
+
+def begin(conn: Connection, node: str) -> None:
+    """Make the node known."""
+    insert_if_absent(conn, checkpoints, {"node": node, "file": _TURN, "offset": 0})
+
+
+def take_turn(conn: Connection, node: str, turn: int) -> None:
+    """Claim the batch after `turn`. Raises CheckpointMoved if another ingester has kept it."""
+    claim = (
+        update(checkpoints)
+        .where(
+            checkpoints.c.node == node, checkpoints.c.file == _TURN, checkpoints.c.offset == turn
+        )
+        .values(offset=turn + 1)
+    )
+    if conn.execute(claim).rowcount != 1:
+        raise CheckpointMoved
+
+
+def advance(conn: Connection, node: str, file: str, offset: int) -> None:
+    """The file is read up to `offset`."""
+    insert = insert_for(conn, checkpoints)
+    conn.execute(
+        insert.on_conflict_do_update(
+            index_elements=["node", "file"], set_={"offset": insert.excluded.offset}
+        ),
+        {"node": node, "file": file, "offset": offset},
+    )
+
+
+def forget(conn: Connection, node: str, files: Collection[str]) -> None:
+    """The files are gone."""
+    gone = set(files) - {_TURN}
+    conn.execute(
+        delete(checkpoints).where(checkpoints.c.node == node, checkpoints.c.file.in_(sorted(gone)))
+    )
+
+
+def load(conn: Connection, node: str, call_ids: Collection[str]) -> dict[str, OpenCall]:
+    """Those of the calls that are staged."""
+    if not call_ids:
+        return {}
+    query = _OF_NODE.where(open_calls.c.call_id.in_(sorted(call_ids)))
+    return _staged(conn.execute(query, {"node": node}))
+
+
+def load_before(
+    conn: Connection, node: str, before: datetime, *, without: Collection[str], limit: int
+) -> dict[str, OpenCall]:
+    """At most `limit` staged calls outside `without` that were last heard of before `before`.
+
+    The longest unheard come first.
+    """
+    query = _OF_NODE.order_by(open_calls.c.seen_at, open_calls.c.call_id).limit(limit)
+    query = query.where(open_calls.c.seen_at < before)
+    if without:
+        query = query.where(open_calls.c.call_id.not_in(sorted(without)))
+    return _staged(conn.execute(query, {"node": node}))
+
+
+def last_heard(conn: Connection, node: str) -> datetime | None:
+    """When the node was last heard of in any call that is staged."""
+    query = select(func.max(open_calls.c.seen_at)).where(open_calls.c.node == node)
+    heard: datetime | None = conn.execute(query).scalar_one()
+    return heard
+
+
+def count(conn: Connection, node: str) -> int:
+    """How many of the node's calls are staged."""
+    query = select(func.count()).where(open_calls.c.node == node)
+    return conn.execute(query).scalar_one()
+
+
+def row_of(call_id: str, node: str, rows: Sequence[EventRow]) -> dict[str, Any]:
+    """The row that stages a call; `rows` in order of time."""
+    return {
+        "call_id": call_id,
+        "node": node,
+        "events": {"linked_id": rows[0].linked_id, "rows": [row.freeze() for row in rows]},
+        "seen_at": moment(rows[-1].at_us),
+    }
+
+
+def put(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Stage calls, in the place of what was staged of them."""
+    if not rows:
+        return
+    insert = insert_for(conn, open_calls)
+    replaced = {"events": insert.excluded.events, "seen_at": insert.excluded.seen_at}
+    conn.execute(insert.on_conflict_do_update(index_elements=["call_id"], set_=replaced), rows)
+
+
+def remove(conn: Connection, call_ids: Sequence[str]) -> None:
+    """The calls are over."""
+    if call_ids:
+        conn.execute(_REMOVE, [{"gone": call_id} for call_id in call_ids])
+
+
+_REMOVE = delete(open_calls).where(open_calls.c.call_id == bindparam("gone"))
+
+
+def _staged(rows: Iterable[Row[Any]]) -> dict[str, OpenCall]:
+    found: dict[str, OpenCall] = {}
+    for row in rows:
+        linked_id = row.events["linked_id"]
+        found[row.call_id] = OpenCall(
+            linked_id, tuple(thaw(linked_id, kept) for kept in row.events["rows"])
+        )
+    return found
