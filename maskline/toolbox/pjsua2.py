@@ -117,8 +117,9 @@ def ensure_pjsua2(settings: ToolboxSettings, say: Progress = quiet) -> Path:
 
 
 def _name() -> str:
-    """One build for each Python: a module of one does not load in another."""
-    return f"pjsua2-{RECIPE}-{sysconfig.get_config_var('SOABI')}"
+    """One build for each Python and release: it is linked to libraries of both."""
+    codename = machine.detect(need_apt=False).codename
+    return f"pjsua2-{RECIPE}-{codename}-{sysconfig.get_config_var('SOABI')}"
 
 
 def _source(settings: ToolboxSettings, build: Path, say: Progress) -> Path:
