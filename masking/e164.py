@@ -74,8 +74,8 @@ def is_country(country: str) -> bool:
 
 
 def _read(text: str, country: str | None) -> Phone:
-    if text.startswith("00"):  # ITU-T E.164's own prefix: no national number begins so
-        text = "+" + text[2:]
+    if text.startswith("00") and not _goes_abroad(text, country):
+        text = "+" + text[2:]  # what most of the world dials; no national number begins so
     if _is_plain(text):
         return Phone(text)
     try:
@@ -87,6 +87,12 @@ def _read(text: str, country: str | None) -> Phone:
     if possible != ValidationResult.IS_POSSIBLE or not _E164.fullmatch(phone):
         raise InvalidPhone
     return Phone(phone)
+
+
+def _goes_abroad(text: str, country: str | None) -> bool:
+    """Whether `text` begins with an international prefix of the country's own, such as 0011."""
+    prefix = _habit(country).abroad if country else None
+    return prefix is not None and prefix.match(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,7 @@ class _Habit:
     code: str
     trunk_prefix: str
     international_prefix: str
+    abroad: re.Pattern[str] | None  # all its international prefixes
 
 
 def _is_plain(text: str) -> bool:
@@ -143,11 +150,13 @@ def _code(code: str) -> _Code | None:
 def _habit(country: str) -> _Habit:
     metadata = PhoneMetadata.metadata_for_region(country) if is_country(country) else None
     if metadata is None:
-        return _Habit("", "", "00")
-    written = metadata.preferred_international_prefix or metadata.international_prefix or ""
+        return _Habit("", "", "00", None)
+    abroad = metadata.international_prefix
+    written = metadata.preferred_international_prefix or abroad or ""
     written = written.replace("~", "")  # "8~10": wait for a second dial tone
     return _Habit(
         code=str(metadata.country_code),
         trunk_prefix=metadata.national_prefix or "",
         international_prefix=written if written.isdigit() else "00",
+        abroad=re.compile(abroad) if abroad else None,
     )

@@ -88,12 +88,6 @@ class CoolDownOutOfRange(InvalidInput):
     error_id = "cool_down_out_of_range"
 
 
-class InvalidTrunk(InvalidInput):
-    """The trunk's settings contradict each other or cannot be used: correct the field named."""
-
-    error_id = "invalid_trunk"
-
-
 class NotThere(MaskingError):
     """What the request names does not exist: check its id."""
 

@@ -1,0 +1,51 @@
+"""Values that the tests of this folder start from. They only build; they judge nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from masking.lifecycle import SessionDraft, begin
+from masking.model import Language, Participant, Phone, Pool, ProxyNumber, Role, Session
+from masking.plan import Offer
+from masking.routing import RoutingFacts
+from masking.trunks import Trunk
+
+NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
+ANNA = Phone("+79161234567")
+PETR = Phone("+79267654321")
+BUYER = Participant(Role.BUYER, "u-1", ANNA)
+SELLER = Participant(Role.SELLER, "u-2", PETR)
+POOL = Pool("default", language=Language.EN, ring_s=25, max_call_s=1800)
+ONE = ProxyNumber(1, Phone("+74951110001"), "default", "carrier-a")
+TWO = ProxyNumber(2, Phone("+74951110002"), "default", "carrier-b")
+CARRIER_A = Trunk("carrier-a", "127.0.0.2")
+CARRIER_B = Trunk("carrier-b", "127.0.0.3")
+DRAFT = SessionDraft("chat-81", (BUYER, SELLER), "default", timedelta(days=1))
+
+
+def a_session(draft: SessionDraft = DRAFT, pool: Pool = POOL) -> Session:
+    """The buyer has number one, the seller number two."""
+    numbers = [
+        None if who.phone is None else number
+        for who, number in zip(draft.participants, (ONE, TWO), strict=True)
+    ]
+    return begin(draft, pool, numbers, session_id="ses_1", now=NOW)
+
+
+def an_offer(called: str = ONE.e164, caller: str | None = ANNA, trunk: str = "carrier-a") -> Offer:
+    return Offer("cal_1", "n1", "PJSIP/carrier-a-00000001", trunk, called, caller, NOW)
+
+
+def facts_for_buyer(session: Session) -> RoutingFacts:
+    return RoutingFacts(
+        number=ONE,
+        pool=POOL,
+        lease=session.lease(Role.BUYER),
+        session=session,
+        trunks=(CARRIER_A, CARRIER_B),
+    )
+
+
+def facts_for_seller(session: Session) -> RoutingFacts:
+    return replace(facts_for_buyer(session), number=TWO, lease=session.lease(Role.SELLER))

@@ -1,0 +1,232 @@
+"""Sessions are opened, extended and closed, and their leases follow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from masking import lifecycle
+from masking.errors import (
+    CoolDownOutOfRange,
+    InvalidInput,
+    PhoneMissing,
+    SamePhone,
+    SameRole,
+    SameUser,
+    SessionClosed,
+    SessionExpired,
+    TtlOutOfRange,
+    WrongParticipants,
+)
+from masking.lifecycle import SessionDraft
+from masking.model import ChannelPolicy, LeaseState, Listing, Role, SessionState
+from tests.unit.masking.given import (
+    BUYER,
+    DRAFT,
+    NOW,
+    ONE,
+    POOL,
+    SELLER,
+    TWO,
+    a_session,
+)
+
+DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
+MS = timedelta(milliseconds=1)
+US = timedelta(microseconds=1)
+NO_PHONE = replace(SELLER, phone=None)
+
+
+@pytest.mark.parametrize(
+    ("draft", "error", "field"),
+    [
+        (replace(DRAFT, participants=()), WrongParticipants, "participants"),
+        (replace(DRAFT, participants=(BUYER,)), WrongParticipants, "participants"),
+        (
+            replace(DRAFT, participants=(BUYER, SELLER, replace(BUYER, role=Role.COURIER))),
+            WrongParticipants,
+            "participants",
+        ),
+        (
+            replace(DRAFT, participants=(BUYER, replace(SELLER, role=Role.BUYER))),
+            SameRole,
+            "participants",
+        ),
+        (
+            replace(DRAFT, participants=(BUYER, replace(SELLER, user_id="u-1"))),
+            SameUser,
+            "participants",
+        ),
+        (
+            replace(DRAFT, participants=(BUYER, replace(SELLER, phone=BUYER.phone))),
+            SamePhone,
+            "participants",
+        ),
+        (
+            replace(DRAFT, participants=(BUYER, NO_PHONE), channel_policy=ChannelPolicy.GSM_ONLY),
+            PhoneMissing,
+            "participants",
+        ),
+        (replace(DRAFT, ttl=timedelta(seconds=60) - US), TtlOutOfRange, "ttl_s"),
+        (replace(DRAFT, ttl=timedelta(days=365) + US), TtlOutOfRange, "ttl_s"),
+        (replace(DRAFT, ttl=-DAY), TtlOutOfRange, "ttl_s"),
+    ],
+)
+def test_a_draft_that_cannot_be_a_session_is_refused(
+    draft: SessionDraft, error: type[InvalidInput], field: str
+) -> None:
+    with pytest.raises(error) as refused:
+        lifecycle.check(draft)
+
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        DRAFT,
+        replace(DRAFT, ttl=timedelta(seconds=60)),
+        replace(DRAFT, ttl=timedelta(days=365)),
+        replace(DRAFT, participants=(BUYER, NO_PHONE)),
+        replace(DRAFT, participants=(BUYER, NO_PHONE), channel_policy=ChannelPolicy.APP_ONLY),
+        replace(DRAFT, participants=(replace(BUYER, phone=None), NO_PHONE)),
+        replace(DRAFT, channel_policy=ChannelPolicy.GSM_ONLY),
+    ],
+)
+def test_a_draft_that_can_be_a_session_gives_its_participants(draft: SessionDraft) -> None:
+    assert lifecycle.check(draft) == draft.participants
+
+
+@pytest.mark.parametrize("cool_down", [timedelta(0), WEEK, timedelta(days=90)])
+def test_a_cool_down_of_0_to_90_days_is_allowed(cool_down: timedelta) -> None:
+    lifecycle.check_cool_down(cool_down)
+
+
+@pytest.mark.parametrize("cool_down", [-US, timedelta(days=90) + US])
+def test_any_other_cool_down_is_refused(cool_down: timedelta) -> None:
+    with pytest.raises(CoolDownOutOfRange) as refused:
+        lifecycle.check_cool_down(cool_down)
+
+    assert refused.value.field == "cool_down_s"
+
+
+def test_a_new_session_is_what_was_asked_for_with_a_lease_a_side() -> None:
+    draft = replace(DRAFT, listing=Listing("L-42"), channel_policy=ChannelPolicy.GSM_ONLY)
+
+    session = lifecycle.begin(draft, POOL, (ONE, TWO), session_id="ses_7", now=NOW)
+
+    assert session.id == "ses_7"
+    assert session.conversation_id == "chat-81"
+    assert session.pool == "default"
+    assert session.participants == (BUYER, SELLER)
+    assert session.created_at == NOW
+    assert session.expires_at == NOW + DAY
+    assert session.closed_at is None
+    assert session.listing == Listing("L-42")
+    assert session.channel_policy is ChannelPolicy.GSM_ONLY
+    assert [(one.role, one.number) for one in session.leases] == [
+        (Role.BUYER, ONE),
+        (Role.SELLER, TWO),
+    ]
+    for lease in session.leases:
+        assert lease.session_id == "ses_7"
+        assert lease.expires_at == NOW + DAY
+        assert lease.reserved_until == NOW + DAY + WEEK
+
+
+def test_who_has_no_phone_gets_no_lease() -> None:
+    draft = replace(DRAFT, participants=(BUYER, NO_PHONE))
+
+    session = lifecycle.begin(draft, POOL, (ONE, None), session_id="ses_7", now=NOW)
+
+    assert session.lease(Role.SELLER) is None
+    assert session.lease(Role.BUYER) is not None
+
+
+def test_beginning_checks_the_draft_and_the_count_of_numbers() -> None:
+    with pytest.raises(TtlOutOfRange):
+        lifecycle.begin(
+            replace(DRAFT, ttl=timedelta(0)), POOL, (ONE, TWO), session_id="ses_7", now=NOW
+        )
+    with pytest.raises(ValueError, match="shorter"):
+        lifecycle.begin(DRAFT, POOL, (ONE,), session_id="ses_7", now=NOW)
+
+
+def test_times_are_cut_to_the_millisecond_that_is_stored() -> None:
+    odd = NOW + timedelta(microseconds=123_999)
+
+    session = lifecycle.begin(DRAFT, POOL, (ONE, TWO), session_id="ses_7", now=odd)
+    longer = lifecycle.extend(session, odd + 2 * DAY, cool_down=WEEK, now=odd)
+    closed = lifecycle.close(session, cool_down=WEEK, now=odd + DAY - MS)
+
+    assert session.created_at == NOW + 123 * MS
+    assert session.expires_at == NOW + 123 * MS + DAY
+    assert longer.expires_at == NOW + 123 * MS + 2 * DAY
+    assert closed.closed_at == NOW + 122 * MS + DAY
+
+
+@pytest.mark.parametrize("new", [timedelta(seconds=60), 3 * DAY, timedelta(days=365)])
+def test_an_open_session_can_be_given_another_expiry_later_or_earlier(new: timedelta) -> None:
+    session = lifecycle.extend(a_session(), NOW + new, cool_down=DAY, now=NOW)
+
+    assert session.expires_at == NOW + new
+    assert {one.expires_at for one in session.leases} == {NOW + new}
+    assert {one.reserved_until for one in session.leases} == {NOW + new + DAY}
+    assert session.closed_at is None
+    assert len(session.leases) == 2
+
+
+@pytest.mark.parametrize("new", [timedelta(seconds=60) - US, -DAY, timedelta(days=365) + US])
+def test_an_expiry_outside_the_bounds_is_refused(new: timedelta) -> None:
+    with pytest.raises(TtlOutOfRange) as refused:
+        lifecycle.extend(a_session(), NOW + new, cool_down=DAY, now=NOW)
+
+    assert refused.value.field == "expires_at"
+
+
+def test_the_bounds_of_an_expiry_are_counted_from_now_not_from_the_beginning() -> None:
+    later = NOW + DAY - MS
+
+    session = lifecycle.extend(a_session(), later + timedelta(days=365), cool_down=WEEK, now=later)
+
+    assert session.state(later + timedelta(days=364)) is SessionState.OPEN
+
+
+def test_a_session_that_is_over_cannot_be_extended() -> None:
+    closed = lifecycle.close(a_session(), cool_down=WEEK, now=NOW)
+
+    with pytest.raises(SessionClosed):
+        lifecycle.extend(closed, NOW + DAY, cool_down=WEEK, now=NOW)
+    with pytest.raises(SessionExpired):
+        lifecycle.extend(a_session(), NOW + 2 * DAY, cool_down=WEEK, now=NOW + DAY)
+
+
+def test_closing_ends_the_leases_now_and_starts_their_cool_down() -> None:
+    at = NOW + timedelta(hours=1)
+
+    session = lifecycle.close(a_session(), cool_down=WEEK, now=at)
+
+    assert session.closed_at == at
+    assert session.state(at) is SessionState.CLOSED
+    assert session.expires_at == NOW + DAY, "what was promised stays on record"
+    for lease in session.leases:
+        assert lease.state(at - MS) is LeaseState.LIVE
+        assert lease.state(at) is LeaseState.COOLING
+        assert lease.state(at + WEEK - MS) is LeaseState.COOLING
+        assert lease.state(at + WEEK) is LeaseState.FREE
+
+
+def test_without_a_cool_down_a_lease_is_free_at_once() -> None:
+    session = lifecycle.close(a_session(), cool_down=timedelta(0), now=NOW)
+
+    assert {one.state(NOW) for one in session.leases} == {LeaseState.FREE}
+
+
+def test_closing_what_is_over_changes_nothing() -> None:
+    closed = lifecycle.close(a_session(), cool_down=WEEK, now=NOW)
+
+    assert lifecycle.close(closed, cool_down=WEEK, now=NOW + DAY) == closed
+    assert lifecycle.close(a_session(), cool_down=WEEK, now=NOW + DAY) == a_session()
