@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 from api import errors
 from api.routing import NOTHING, Answer, PathParameter, Request, Route, Tag, answer
 from api.schemas.blocks import BlockIn, BlockOut, BlockPage, BlocksQuery
-from api.schemas.common import IDENTIFIER, NoBody, NoQuery
+from api.schemas.common import NoBody, NoQuery
+from api.schemas.patterns import IDENTIFIER
 from storage import blocks
 from storage.blocks import Block
 from storage.keys import KeyRole

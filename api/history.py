@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from api.routing import Answer, PathParameter, Request, Route, Tag, answer
-from api.schemas.common import IDENTIFIER, NoBody, NoQuery
+from api.schemas.common import NoBody, NoQuery
 from api.schemas.history import (
     CallLogPage,
     CallLogQuery,
@@ -21,6 +21,7 @@ from api.schemas.history import (
     SideOut,
     TextsOut,
 )
+from api.schemas.patterns import IDENTIFIER
 from api.schemas.sessions import ListingOut
 from cdr import call_log, history
 from cdr.call_log import LogEntry

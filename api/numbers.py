@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from api import errors
 from api.routing import NOTHING, Answer, PathParameter, Request, Route, Tag, answer
-from api.schemas.common import PHONE, NoBody, NoQuery
+from api.schemas.common import NoBody, NoQuery
 from api.schemas.numbers import (
     NumberOut,
     NumberPage,
@@ -17,6 +17,7 @@ from api.schemas.numbers import (
     NumbersIn,
     NumbersQuery,
 )
+from api.schemas.patterns import PHONE
 from masking.model import Phone, ProxyNumber
 from storage import numbers
 from storage.keys import KeyRole

@@ -51,8 +51,9 @@ def document(routes: Iterable[Route] = ROUTES) -> dict[str, Any]:
     table = tuple(routes)
     refs, schemas = _schemas(table)
     paths: dict[str, dict[str, Any]] = {}
+    problems: dict[str, Any] = {}
     for route in table:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, refs)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, refs, problems)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Maskline", "version": VERSION, "description": _ABOUT},
@@ -63,6 +64,7 @@ def document(routes: Iterable[Route] = ROUTES) -> dict[str, Any]:
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "A key of this API"}
             },
+            "responses": dict(sorted(problems.items())),
             "schemas": schemas,
         },
         "x-errors": [
@@ -91,7 +93,7 @@ def _schemas(routes: tuple[Route, ...]) -> tuple[_Refs, dict[str, Any]]:
     return refs, dict(sorted(definitions["$defs"].items()))
 
 
-def _operation(route: Route, refs: _Refs) -> dict[str, Any]:
+def _operation(route: Route, refs: _Refs, problems: dict[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
@@ -113,7 +115,7 @@ def _operation(route: Route, refs: _Refs) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": schema}},
         }
-    operation["responses"] = _responses(route, refs)
+    operation["responses"] = _responses(route, refs, problems)
     return operation
 
 
@@ -178,7 +180,8 @@ def _headers(route: Route) -> list[dict[str, Any]]:
     ]
 
 
-def _responses(route: Route, refs: _Refs) -> dict[str, Any]:
+def _responses(route: Route, refs: _Refs, problems: dict[str, Any]) -> dict[str, Any]:
+    """The answers of a route; the problems among them are kept once, in `problems`."""
     responses: dict[str, Any] = {str(route.status): _success(route, refs)}
     if route.unready:
         responses["503"] = {**_success(route, refs), "description": "Something is missing"}
@@ -186,16 +189,21 @@ def _responses(route: Route, refs: _Refs) -> dict[str, Any]:
     by_status: dict[int, list[type[ApiError]]] = {}
     for error in _errors(route):
         by_status.setdefault(error.status, []).append(error)
-    problem = {"schema": refs[Problem, "serialization"]}
     for status, these in sorted(by_status.items()):
-        response: dict[str, Any] = {
-            "description": "; ".join(f"`{error.error_id}`: {error.title}" for error in these),
-            "content": {_PROBLEM: problem},
-        }
-        if status == errors.Unauthenticated.status:
-            response["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
-        responses[str(status)] = response
+        name = "-".join(error.error_id for error in these)
+        problems.setdefault(name, _problem(these, refs))
+        responses[str(status)] = {"$ref": f"#/components/responses/{name}"}
     return responses
+
+
+def _problem(these: list[type[ApiError]], refs: _Refs) -> dict[str, Any]:
+    response: dict[str, Any] = {
+        "description": "; ".join(f"`{error.error_id}`: {error.title}" for error in these),
+        "content": {_PROBLEM: {"schema": refs[Problem, "serialization"]}},
+    }
+    if errors.Unauthenticated in these:
+        response["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    return response
 
 
 def _success(route: Route, refs: _Refs) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from api import errors
 from api.routing import Answer, PathParameter, Request, Route, Tag, answer
-from api.schemas.common import NAME, NoBody, NoQuery, PageQuery
+from api.schemas.common import NoBody, NoQuery, PageQuery
+from api.schemas.patterns import NAME
 from api.schemas.pools import PoolIn, PoolOut, PoolPage
 from masking.model import Pool
 from storage import numbers

@@ -73,7 +73,7 @@ def _page(document: Mapping[str, Any]) -> Iterator[str]:
         yield f'<h2 id="{_anchor(tag["name"])}">{escape(tag["name"])}</h2>'
         yield f"<p>{_marked(tag['description'])}</p>"
         for path, method, operation in _operations(document, tag["name"]):
-            yield from _operation(path, method, operation)
+            yield from _operation(path, method, operation, document["components"]["responses"])
     yield '<h2 id="models">Models</h2>'
     for name, schema in document["components"]["schemas"].items():
         yield f'<h3 id="model-{escape(name)}">{escape(name)}</h3>'
@@ -103,7 +103,9 @@ def _operations(
                 yield path, method, operation
 
 
-def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Iterator[str]:
+def _operation(
+    path: str, method: str, operation: Mapping[str, Any], shared: Mapping[str, Any]
+) -> Iterator[str]:
     yield f'<section id="{operation["operationId"]}"><h3>{escape(operation["summary"])}</h3>'
     yield f'<p><span class="method">{method.upper()}</span><code>{escape(path)}</code></p>'
     if "x-roles" in operation:
@@ -126,7 +128,8 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Iterator
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
         yield f"<h4>Body</h4><p>{_type(schema)}</p>"
     yield "<h4>Answers</h4><table><tr><th>Status</th><th>Body</th><th>Meaning</th></tr>"
-    for status, response in operation["responses"].items():
+    for status, given in operation["responses"].items():
+        response = shared[given["$ref"].rsplit("/", 1)[-1]] if "$ref" in given else given
         bodies = [
             _type(body["schema"]) or escape(kind)
             for kind, body in response.get("content", {}).items()

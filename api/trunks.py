@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 from api import errors
 from api.errors import FieldError
 from api.routing import NOTHING, Answer, PathParameter, Request, Route, Tag, answer
-from api.schemas.common import NAME, NoBody, NoQuery, PageQuery
+from api.schemas.common import NoBody, NoQuery, PageQuery
+from api.schemas.patterns import NAME
 from api.schemas.trunks import (
     AuthOut,
     DigestAuth,

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from api.errors import FieldError, MalformedJson, ValidationFailed
-from api.schemas.common import HINTS
+from api.schemas.patterns import HINTS
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

@@ -7,7 +7,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.schemas.common import TEXT, IdField, In, Moment, Out, PageQuery
+from api.schemas.common import IdField, In, Moment, Out, PageQuery
+from api.schemas.patterns import TEXT
 
 
 class BlockIn(In):

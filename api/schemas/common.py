@@ -1,8 +1,4 @@
-"""Fields and bases that the models share.
-
-The patterns are in the intersection of the dialects of JSON Schema (ECMA 262) and Rust, so that the
-published document says exactly what is checked.
-"""
+"""Fields and bases that the models share."""
 
 from __future__ import annotations
 
@@ -13,25 +9,10 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from api.schemas.patterns import IDENTIFIER, NAME, PHONE, TEXT
 from masking import e164
 from masking.errors import InvalidPhone
 from masking.model import Phone
-
-PHONE: Final = r"^\+[1-9][0-9]{6,14}$"
-IDENTIFIER: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@~|=+-]{0,127}$"
-NAME: Final = r"^[a-z0-9][a-z0-9-]{0,31}$"
-# No control characters (C0, DEL, C1), no line separators, no bidirectional overrides.
-TEXT: Final = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
-
-HINTS: Final = {
-    PHONE: "give the number in E.164: a plus, the country code and the number, 7 to 15 digits, "
-    "for example +79161234567",
-    IDENTIFIER: "use 1 to 128 of letters, digits and . _ : @ ~ | = + -, "
-    "beginning with a letter or digit",
-    NAME: "use 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit",
-    TEXT: "leave out control characters, line breaks and direction overrides",
-}
-"""What to do when a field does not match a pattern."""
 
 
 class In(BaseModel):

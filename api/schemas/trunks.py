@@ -5,40 +5,34 @@ What comes in here ends in Asterisk's configuration: every text has a pattern.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+import ipaddress
+from typing import Annotated, Literal
 
-import phonenumbers
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from api.schemas.common import In, NameField, Out
+from api.schemas.patterns import COUNTRY, CREDENTIAL, HOST, USERNAME
+from masking import e164
 from masking.trunks import AuthType, NumberFormat, Transport
 
-_LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-HOST: Final = rf"^({_LABEL}(\.{_LABEL}){{0,15}}|[0-9A-Fa-f:]{{2,39}})$"
-USERNAME: Final = r"^[A-Za-z0-9._+@~-]{1,64}$"
-VISIBLE: Final = r"^[!-~]{1,128}$"
-COUNTRY: Final = r"^[A-Z]{2}$"
-
-Host = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=253,
-        pattern=HOST,
-        description="Address or DNS name",
-        examples=["127.0.0.2"],
-    ),
-]
 Port = Annotated[int, Field(ge=1, le=65_535)]
-Codec = Literal["alaw", "ulaw", "g722", "opus", "gsm"]
+Codec = Literal["alaw", "ulaw", "g722", "opus", "gsm", "g729"]
+
+
+def _host(value: str) -> str:
+    """What looks like an address must be one."""
+    if ":" in value or value.rsplit(".", 1)[-1].isdigit():
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise PydanticCustomError("host", "is no IP address") from None
+    return value
 
 
 def _country(value: str) -> str:
-    if value not in phonenumbers.SUPPORTED_REGIONS:
-        raise PydanticCustomError(
-            "country", "give an ISO 3166-1 code of two capitals, for example RU"
-        )
+    if not e164.is_country(value):
+        raise PydanticCustomError("country", "is no country of ISO 3166-1")
     return value
 
 
@@ -52,6 +46,17 @@ def _distinct(value: list[Codec]) -> list[Codec]:
     return value
 
 
+Host = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        pattern=HOST,
+        description="Address or DNS name",
+        examples=["127.0.0.2"],
+    ),
+    AfterValidator(_host),
+]
 Country = Annotated[
     str,
     Field(
@@ -65,7 +70,7 @@ Codecs = Annotated[
     list[Codec],
     Field(
         min_length=1,
-        max_length=5,
+        max_length=6,
         json_schema_extra={"uniqueItems": True},
         description="In order of preference",
     ),
@@ -92,7 +97,9 @@ class DigestAuth(In):
 
     type: Literal["digest"]
     username: Annotated[str, Field(pattern=USERNAME)]
-    password: Annotated[str, Field(pattern=VISIBLE, description="Never sent out again", repr=False)]
+    password: Annotated[
+        str, Field(pattern=CREDENTIAL, description="Never sent out again", repr=False)
+    ]
     register_: Annotated[
         bool, Field(alias="register", description="We register with the carrier")
     ] = False
