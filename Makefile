@@ -1,6 +1,6 @@
 # make run    set up what is missing, then run Maskline with its demo on this machine
 # make test   set up what is missing, then run all tests
-# make check  linters, types, layers, dialplan, OpenAPI
+# make check  linters, types, layers, dialplan, OpenAPI (make -k check: all of them)
 # make bench  side-by-side benchmarks
 # make setup  set-up alone: afterwards .venv/bin/maskline works
 # make lock   resolve the dependencies again (the only target that changes the lock files)
@@ -14,11 +14,12 @@ BIN := .venv/bin
 TOOLBOX := $(BIN)/python -m maskline.toolbox
 PYTEST_ARGS ?=
 BENCH_LIMIT_S ?= 900
+CHECKS := lint format types layers dialplan openapi
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup run test check bench lock clean python venv-run venv-dev tools
+.PHONY: help setup run test check bench lock clean python venv-run venv-dev tools $(CHECKS)
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -49,12 +50,19 @@ test: venv-dev tools
 	$(BIN)/coverage report --include='masking/*' --fail-under=95
 	$(BIN)/coverage report --include='cdr/*' --fail-under=95
 
-check: venv-dev tools
+check: $(CHECKS)
+$(CHECKS): venv-dev
+lint:
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+format:
+	$(BIN)/ruff format --check --output-format concise .
+types:
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+layers:
+	$(BIN)/lint-imports --no-logo
+dialplan: tools
 	$(BIN)/maskline asterisk lint
+openapi:
 	$(BIN)/python -m api.openapi --check docs/openapi.json
 
 bench: venv-dev tools
