@@ -1,0 +1,150 @@
+"""Turns a decision into what Asterisk is told: Setvar and Redirect, to be sent in one segment.
+
+The dialplan reads these variables into applications and paths, so every value is checked against
+one narrow alphabet here, whatever was checked before. Names of the variables: dialplans/maskline.conf.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import assert_never
+
+from masking.plan import Decision, Plan, Refusal
+from telephony.ami import Action
+from telephony.errors import PlanUnusable
+
+__all__ = ["MAX_STEPS", "actions_for", "hang_up_actions", "offer_again", "read_plan_row"]
+
+MAX_STEPS = 12
+_SAFE = re.compile(r"[A-Za-z0-9_.:+@=/;-]*")
+_DIAL = re.compile(r"\+?[0-9]{2,20}")
+# Asterisk reads lines of 1,024 bytes; "Value: " and CR LF are part of one.
+_LINE = 960
+
+Pairs = list[tuple[str, str]]
+
+
+def actions_for(channel: str, decision: Decision) -> tuple[Action, ...]:
+    """Return the actions that carry `decision` out on `channel`. Raises PlanUnusable."""
+    match decision:
+        case Plan():
+            context, pairs = "plan", _plan(decision)
+        case Refusal():
+            context, pairs = "refuse", _refusal(decision)
+        case _:
+            assert_never(decision)
+    return (
+        *(_setvar(channel, chunk) for chunk in _chunks(pairs)),
+        Action(
+            "Redirect",
+            (("Channel", channel), ("Context", context), ("Exten", "s"), ("Priority", "1")),
+        ),
+    )
+
+
+def hang_up_actions(channel: str, cause: int) -> tuple[Action, ...]:
+    """Return the actions that end a call from our side."""
+    return (
+        Action("Setvar", (("Channel", channel), ("Variable", "M_BY"), ("Value", "system"))),
+        Action("Hangup", (("Channel", channel), ("Cause", str(cause)))),
+    )
+
+
+def offer_again(channel: str) -> Action:
+    """Return the action that makes a waiting call ask anew."""
+    return Action(
+        "Redirect",
+        (("Channel", channel), ("Context", "offer"), ("Exten", "s"), ("Priority", "ask")),
+    )
+
+
+def _plan(plan: Plan) -> Pairs:
+    steps = [step for attempt in plan.attempts for step in attempt.steps]
+    if not steps or len(steps) > MAX_STEPS:
+        raise PlanUnusable(f"a plan needs 1 to {MAX_STEPS} steps, this has {len(steps)}")
+    row = _row(
+        session=plan.session_id,
+        caller=plan.caller,
+        callee=plan.callee,
+        **{"in": plan.number_in, "out": plan.number_out or ""},
+        lang=plan.language,
+    )
+    pairs: Pairs = [
+        ("M_PLAN", row),
+        ("M_LANG", plan.language),
+        ("M_MAX", str(plan.max_call_s)),
+        ("M_N", "1"),
+    ]
+    first_of_next = 1
+    number = 0
+    for order, attempt in enumerate(plan.attempts):
+        first_of_next += len(attempt.steps)
+        next_attempt = first_of_next if order + 1 < len(plan.attempts) else 0
+        for place, step in enumerate(attempt.steps, start=1):
+            number += 1
+            if not (_DIAL.fullmatch(step.dial) and _DIAL.fullmatch(step.caller_id)):
+                raise PlanUnusable("a step's number is not made of digits")
+            pairs += [
+                (f"M_CH{number}", attempt.channel),
+                (f"M_TR{number}", step.trunk),
+                (f"M_TO{number}", step.dial),
+                (f"M_ID{number}", step.caller_id),
+                (f"M_RG{number}", str(attempt.ring_s)),
+                (f"M_FO{number}", str(number + 1 if place < len(attempt.steps) else next_attempt)),
+                (f"M_NX{number}", str(next_attempt)),
+            ]
+    return pairs
+
+
+def _refusal(refusal: Refusal) -> Pairs:
+    row = _row(
+        reason=refusal.reason,
+        cause=str(refusal.cause),
+        announce=refusal.announcement,
+        session=refusal.session_id or "",
+        caller=refusal.caller or "",
+        **{"in": refusal.number_in or ""},
+    )
+    return [
+        ("M_REFUSE", row),
+        ("M_SAY", refusal.announcement),
+        ("M_CAUSE", str(refusal.cause)),
+        ("M_LANG", refusal.language),
+    ]
+
+
+def _row(**facts: str) -> str:
+    return ";".join(f"{key}={value}" for key, value in facts.items())
+
+
+def read_plan_row(row: str) -> dict[str, str]:
+    """Take apart what `_row` made."""
+    return dict(pair.partition("=")[::2] for pair in row.split(";") if "=" in pair)
+
+
+def _chunks(pairs: Sequence[tuple[str, str]]) -> Iterator[Pairs]:
+    chunk: Pairs = []
+    names = values = 0
+    for name, value in pairs:
+        if not _SAFE.fullmatch(value):
+            raise PlanUnusable(f"the value of {name} holds what the dialplan must not see")
+        if chunk and max(names + len(name), values + len(value)) + len(chunk) > _LINE:
+            yield chunk
+            chunk, names, values = [], 0, 0
+        chunk.append((name, value))
+        names += len(name)
+        values += len(value)
+    yield chunk
+
+
+def _setvar(channel: str, pairs: Pairs) -> Action:
+    names = ",".join(name for name, _ in pairs)
+    return Action(
+        "Setvar",
+        (
+            ("Channel", channel),
+            ("Variable", f"ARRAY({names})"),
+            ("Value", ",".join(value for _, value in pairs)),
+        ),
+    )

@@ -1,0 +1,217 @@
+"""Where everything of one node lives, and the little that it keeps for good: name, AMI logins.
+
+Never starts anything, never asks Asterisk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import stat
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from telephony.errors import DataFolderUnusable
+
+__all__ = [
+    "AmiAccess",
+    "Identity",
+    "Layout",
+    "NodeSettings",
+    "free_loopback_port",
+    "load_identity",
+    "make_folders",
+    "write_private",
+]
+
+SOCKET_NAME = "asterisk.ctl"
+_SOCKET_PATH_BYTES = 100
+"""Below the 108 of sockaddr_un, with room for what Asterisk appends while it binds."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What an operator chooses for a node. Ports are those given; AMI takes a free one of its own."""
+
+    data_dir: Path
+    sip_host: str = "0.0.0.0"  # noqa: S104 - a SIP server listens where it is told to
+    sip_port: int = 5060
+    rtp_first: int = 10_000
+    rtp_last: int = 20_000
+    route_timeout_s: float = 3.0
+    max_calls: int = 2_000  # channels, two for a call
+    language: str = "ru"  # of the announcement when no controller says which
+    prompts_dir: Path | None = None  # holds ru/maskline/… and en/maskline/…
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The folders of a node below the data folder."""
+
+    root: Path
+    run: Path
+
+    @classmethod
+    def of(cls, data_dir: Path) -> Layout:
+        """The layout for a data folder; the run folder is elsewhere where the path is too long.
+
+        A Unix socket's path must stay below 108 bytes.
+        """
+        root = data_dir.absolute() / "node"
+        run = root / "run"
+        if len(os.fsencode(run / SOCKET_NAME)) > _SOCKET_PATH_BYTES:
+            run = _short_run_dir(root)
+        return cls(root, run)
+
+    @property
+    def conf(self) -> Path:
+        """Asterisk's configuration, rendered."""
+        return self.root / "conf"
+
+    @property
+    def log(self) -> Path:
+        """Asterisk's log of errors."""
+        return self.root / "log"
+
+    @property
+    def spool(self) -> Path:
+        """The event file and its rotated elders."""
+        return self.root / "spool"
+
+    @property
+    def var(self) -> Path:
+        """Asterisk's own database."""
+        return self.root / "var"
+
+    @property
+    def share(self) -> Path:
+        """Asterisk's data folder: links to its documentation and sounds, and our announcements."""
+        return self.root / "share"
+
+    @property
+    def events(self) -> Path:
+        """The event file."""
+        return self.spool / "events.jsonl"
+
+    @property
+    def pid_file(self) -> Path:
+        """Written by Asterisk itself."""
+        return self.run / "asterisk.pid"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the Maskline that owns the node."""
+        return self.root / "lock"
+
+    @property
+    def asterisk_conf(self) -> Path:
+        """The file that Asterisk is started on, and known by."""
+        return self.conf / "asterisk.conf"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All of them, outer first."""
+        return (
+            *(self.root, self.conf, self.run, self.log, self.spool, self.var, self.share),
+            self.share / "sounds",
+        )
+
+
+def _short_run_dir(root: Path) -> Path:
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    info = os.stat(root.parent if root.parent.exists() else "/")
+    # The same data folder leads to the same run folder, also after we were killed.
+    return base / f"maskline-{os.getuid()}-{info.st_dev:x}-{info.st_ino:x}"
+
+
+def make_folders(layout: Layout) -> None:
+    """Make the folders, readable by nobody else. Raises DataFolderUnusable."""
+    try:
+        layout.root.parent.mkdir(parents=True, exist_ok=True)
+        for folder in layout.folders:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            info = folder.lstat()
+            if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
+                raise DataFolderUnusable(folder, "it belongs to somebody else")
+            folder.chmod(0o700)
+        # cel_custom puts a file of that name below its log folder on every Asterisk version.
+        events = layout.log / "cel-custom"
+        if not events.is_symlink():
+            events.symlink_to(layout.spool, target_is_directory=True)
+        probe = layout.root / ".probe"
+        write_private(probe, "")
+        probe.unlink()
+    except OSError as error:
+        raise DataFolderUnusable(layout.root, error.strerror or str(error)) from error
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file with mode 0600, whole or not at all."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class AmiAccess:
+    """The loopback port of AMI and the secrets of the three logins."""
+
+    port: int
+    events_secret: str = field(repr=False)
+    control_secret: str = field(repr=False)
+    agent_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a node is for ever: its secret name (Asterisk's `systemname`); and its AMI access."""
+
+    name: str = field(repr=False)
+    ami: AmiAccess
+
+
+_NAME = re.compile(r"n[0-9a-f]{12}")
+
+
+def load_identity(layout: Layout, token_hex: Callable[[int], str]) -> Identity:
+    """Read the identity, or make and keep one. Raises DataFolderUnusable.
+
+    `token_hex(n)` gives n random bytes in hex.
+    """
+    name_file, ami_file = layout.root / "name", layout.root / "ami.json"
+    try:
+        name = name_file.read_text().strip() if name_file.exists() else ""
+        if not _NAME.fullmatch(name):
+            if name:
+                raise DataFolderUnusable(name_file, "it does not hold a node's name")
+            name = f"n{token_hex(6)}"
+            write_private(name_file, name + "\n")
+        if ami_file.exists():
+            return Identity(name, AmiAccess(**json.loads(ami_file.read_text())))
+        ami = AmiAccess(free_loopback_port(), token_hex(24), token_hex(24), token_hex(24))
+        save_ami(layout, ami)
+    except OSError as error:
+        raise DataFolderUnusable(layout.root, error.strerror or str(error)) from error
+    except (ValueError, TypeError) as error:
+        raise DataFolderUnusable(ami_file, "it is damaged; remove it while nothing runs") from error
+    return Identity(name, ami)
+
+
+def save_ami(layout: Layout, ami: AmiAccess) -> None:
+    """Keep the AMI access."""
+    write_private(layout.root / "ami.json", json.dumps(asdict(ami)))
+
+
+def free_loopback_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody uses at this moment; the kernel chooses."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,102 @@
+"""Reads an offer out of Asterisk's UserEvent, and the caller's number out of SIP headers.
+
+The dialplan hands headers over URI-encoded and untouched; here they are taken apart, and whatever
+is not plainly one phone number counts as withheld. Nothing here decides about the call.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import unquote
+
+from masking.ids import call_id
+from masking.plan import Offer
+from telephony.ami import Event
+
+__all__ = ["Heard", "caller_of", "read_offer"]
+
+OFFERED = "CallOffered"
+_MAX_HEADER = 1024
+_CALLED = re.compile(r"\+?[0-9]{7,15}")
+_NUMBER = re.compile(r"\+?[0-9]{3,15}")
+_PRIVATE = re.compile(r"(?:^|[;,\s])(?:id|user|header)(?:$|[;,\s])", re.IGNORECASE)
+# name-addr: a quoted or bare display name, then <uri> (RFC 3261, 25.1); addr-spec: the uri alone.
+_NAME_ADDR = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"|[^"<>,]*)\s*<([^<>]*)>')
+_ADDR_SPEC = re.compile(r"\s*([^\s<>\",;]+)")
+_URI = re.compile(r"(?:sips?:([^@]*)@[^@]+|tel:(.*))", re.IGNORECASE | re.DOTALL)
+# RFC 3966, 5.1.1: may stand between the digits of a tel URI.
+_VISUAL = str.maketrans("", "", "-.()")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An offer, and what is needed to answer it."""
+
+    offer: Offer
+    channel: str
+    unique_id: str
+    offered_at_s: float  # seconds since 1970, by the node's clock
+
+
+def read_offer(event: Event, node: str) -> Heard | None:
+    """Return the offer in a CallOffered event, or None if it is not whole."""
+    if event.get("UserEvent") != OFFERED or event.get("Complete") != "yes":
+        return None
+    unique_id, channel = event.get("Uniqueid"), event.get("Channel")
+    linked_id, trunk = event.get("Linkedid"), event.get("Trunk")
+    called, at_s = event.get("Called"), event.timestamp_s
+    if not (unique_id and linked_id and channel and trunk and called) or at_s is None:
+        return None
+    if not _CALLED.fullmatch(called):
+        return None
+    offer = Offer(
+        call_id=call_id(node, linked_id),
+        node=node,
+        channel=channel,
+        trunk=trunk,
+        called=called,
+        caller=caller_of(
+            sender=unquote(event.get("From") or ""),
+            identity=unquote(event.get("Identity") or ""),
+            privacy=unquote(event.get("Privacy") or ""),
+            trusted=event.get("Trusted") == "yes",
+        ),
+        at=datetime.fromtimestamp(at_s, UTC),
+    )
+    return Heard(offer, channel, unique_id, at_s)
+
+
+def caller_of(*, sender: str, identity: str, privacy: str, trusted: bool) -> str | None:
+    """Return the caller's number as the carrier spelt it, None if it is withheld or none.
+
+    `sender` is the From header, `identity` P-Asserted-Identity, `privacy` Privacy
+    (RFC 3323, 3325).
+    """
+    if _PRIVATE.search(privacy):
+        return None
+    return _number(_uri_of(identity if trusted and identity else sender))
+
+
+def _uri_of(header: str) -> str:
+    """The first URI of a header of addresses, "" if there is none."""
+    if len(header) > _MAX_HEADER:
+        return ""
+    match = _NAME_ADDR.match(header) or _ADDR_SPEC.match(header)
+    return match[1] if match else ""
+
+
+def _number(uri: str) -> str | None:
+    if len(uri) > _MAX_HEADER:
+        return None
+    match = _URI.fullmatch(uri)
+    if match is None:
+        return None
+    if match[1] is not None:
+        # sip:+7…;npdi;rn=…:password@host: parameters and password are not the number.
+        user = re.split("[;:]", match[1], maxsplit=1)[0]
+    else:
+        user = match[2].split(";", 1)[0].translate(_VISUAL)
+    user = unquote(user)
+    return user if _NUMBER.fullmatch(user) else None

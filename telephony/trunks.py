@@ -1,0 +1,209 @@
+"""Trunks as Asterisk's PJSIP objects: endpoint, aor, identify or auth, registration.
+
+A trunk's endpoint is named as the trunk; channels are then PJSIP/<trunk>-<8 hex>. What is written
+here keeps one leg's numbers, names and addresses from the other (see docs/architecture.md).
+Never reads or writes a file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator
+
+from masking.trunks import AuthType, Transport, Trunk
+from telephony.errors import BadTrunk
+
+__all__ = ["check", "render"]
+
+CODECS = frozenset({"alaw", "ulaw", "g722", "gsm", "opus", "g729"})
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_WORD = re.compile(r"[A-Za-z0-9_.+@-]{1,64}")
+# A ; or # begins a comment, quotes and brackets have a meaning; what is left is still plenty.
+_SECRET = re.compile(r"[A-Za-z0-9_.+@:/=!~*,^%&()-]{1,128}")
+
+_HEAD = "; Written by Maskline whenever trunks change. Do not edit.\n"
+
+
+def render(trunks: Iterable[Trunk], *, media_address: str | None = None) -> str:
+    """Return pjsip_trunks.conf for the enabled trunks, the same text for the same trunks.
+
+    `media_address` is what SDP names, where the node listens on one address only.
+    Raises BadTrunk for a value that Asterisk would read as something else.
+    """
+    parts = [_HEAD]
+    for trunk in sorted(trunks, key=lambda trunk: trunk.name):
+        check(trunk)
+        if trunk.enabled:
+            parts.extend(_sections(trunk, media_address))
+    return "\n".join(parts)
+
+
+def check(trunk: Trunk) -> None:
+    """Raise BadTrunk where a value cannot stand in Asterisk's configuration."""
+    auth = trunk.auth
+
+    def need(*, fine: object, field: str, rule: str) -> None:
+        if not fine:
+            raise BadTrunk(trunk.name if _NAME.fullmatch(trunk.name) else "?", field, rule)
+
+    need(fine=_NAME.fullmatch(trunk.name), field="name", rule="must be [a-z0-9-], at most 32 long")
+    need(
+        fine=_is_address(trunk.host) or _HOST.fullmatch(trunk.host),
+        field="host",
+        rule="must be an address or a DNS name",
+    )
+    need(fine=0 < trunk.port < 65_536, field="port", rule="must be 1 to 65535")
+    need(fine=trunk.codecs, field="codecs", rule="must not be empty")
+    need(
+        fine=CODECS.issuperset(trunk.codecs),
+        field="codecs",
+        rule=f"must be of {', '.join(sorted(CODECS))}",
+    )
+    if auth.type is AuthType.DIGEST:
+        need(
+            fine=auth.username and _WORD.fullmatch(auth.username),
+            field="auth.username",
+            rule="must be 1 to 64 of A-Z a-z 0-9 _ . + @ -",
+        )
+        need(
+            fine=auth.password and _SECRET.fullmatch(auth.password),
+            field="auth.password",
+            rule="must be 1 to 128 characters without blanks, quotes, brackets, ; and #",
+        )
+    else:
+        need(fine=not auth.register, field="auth.register", rule="needs digest")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _sections(trunk: Trunk, media_address: str | None) -> Iterator[str]:
+    yield _section(trunk.name, "endpoint", _endpoint(trunk, media_address))
+    yield _section(trunk.name, "aor", _aor(trunk))
+    if trunk.auth.type is AuthType.DIGEST:
+        yield _section(
+            f"{trunk.name}-auth",
+            "auth",
+            [
+                ("auth_type", "userpass"),
+                ("username", trunk.auth.username or ""),
+                ("password", trunk.auth.password or ""),
+            ],
+        )
+    if trunk.inbound:
+        yield _section(f"{trunk.name}-identify", "identify", _identify(trunk))
+    if trunk.auth.register:
+        yield _section(f"{trunk.name}-registration", "registration", _registration(trunk))
+
+
+def _section(name: str, kind: str, options: Iterable[tuple[str, str]]) -> str:
+    lines = (f"{option} = {value}\n" for option, value in options)
+    return f"[{name}]\ntype = {kind}\n{''.join(lines)}"
+
+
+def challenges(trunk: Trunk) -> bool:
+    """Whether the carrier has to prove itself by digest.
+
+    A carrier with which we register is known by its address: it gave the credentials to us.
+    """
+    return trunk.auth.type is AuthType.DIGEST and not trunk.auth.register
+
+
+def _endpoint(trunk: Trunk, media_address: str | None) -> Iterator[tuple[str, str]]:
+    yield "aors", trunk.name
+    yield "context", "from-trunk" if trunk.inbound else "no-calls"
+    yield "transport", f"transport-{trunk.transport}"
+    yield "disallow", "all"
+    yield "allow", ",".join(trunk.codecs)
+    if trunk.auth.type is AuthType.DIGEST:
+        yield "outbound_auth", f"{trunk.name}-auth"
+        if challenges(trunk):
+            yield "auth", f"{trunk.name}-auth"
+    # The caller's number must not become an Asterisk caller id: AMI and logs print that raw.
+    yield "callerid", "<anonymous>"
+    yield "trust_id_inbound", "no"
+    yield "trust_id_outbound", "no"
+    # From and P-Asserted-Identity of an outgoing leg: both the callee's proxy number.
+    yield "send_pai", "yes"
+    yield "send_rpid", "no"
+    yield "send_diversion", "no"
+    yield "send_history_info", "no"
+    yield "trust_connected_line", "no"
+    yield "send_connected_line", "no"
+    yield "send_aoc", "no"
+    yield "suppress_q850_reason_headers", "yes"
+    yield "allow_transfer", "no"
+    yield "allow_subscribe", "no"
+    yield "direct_media", "no"
+    yield "rtp_symmetric", "no"
+    yield "rewrite_contact", "no"
+    yield "force_rport", "yes"
+    yield "dtmf_mode", "rfc4733"
+    yield "inband_progress", "no"
+    yield "timers", "yes"
+    yield "100rel", "no"
+    yield "sdp_owner", "-"
+    yield "sdp_session", "-"
+    yield "from_domain", trunk.host
+    yield "contact_user", "maskline"
+    yield "language", "en"
+    # Silence for this long is a call that nobody is in any more.
+    yield "rtp_timeout", "120"
+    yield "rtp_timeout_hold", "600"
+    if media_address is not None:
+        yield "media_address", media_address
+        yield "bind_rtp_to_media_address", "yes"
+    yield "set_var", f"MASKLINE_TRUNK={trunk.name}"
+    yield "set_var", f"MASKLINE_TRUSTED={'yes' if trunk.trusted else 'no'}"
+    yield "set_var", "CHANNEL(hangup_handler_push)=gone,s,1"
+
+
+def _aor(trunk: Trunk) -> Iterator[tuple[str, str]]:
+    yield "contact", _uri(trunk)
+    yield "qualify_frequency", str(trunk.options_interval_s)
+    yield "qualify_timeout", "2.0"
+
+
+def _uri(trunk: Trunk) -> str:
+    host = f"[{trunk.host}]" if ":" in trunk.host else trunk.host
+    parameters = r"\;transport=tcp" if trunk.transport is Transport.TCP else ""
+    return f"sip:{host}:{trunk.port}{parameters}"
+
+
+def _identify(trunk: Trunk) -> Iterator[tuple[str, str]]:
+    yield "endpoint", trunk.name
+    if challenges(trunk):
+        # The challenge goes to everyone; only this name in the answer leads to this trunk.
+        name = re.escape(trunk.auth.username or "").replace("@", "[@]")
+        yield "match_header", f'Authorization: /[Uu]sername="{name}"/'
+        return
+    # SRV names are another host's business; the port is named.
+    yield "srv_lookups", "no"
+    # A TCP connection comes from a port of the moment.
+    if trunk.transport is Transport.TCP:
+        yield "match", trunk.host
+    else:
+        host = f"[{trunk.host}]" if ":" in trunk.host else trunk.host
+        yield "match", f"{host}:{trunk.port}"
+
+
+def _registration(trunk: Trunk) -> Iterator[tuple[str, str]]:
+    host = _uri(trunk)
+    yield "transport", f"transport-{trunk.transport}"
+    yield "outbound_auth", f"{trunk.name}-auth"
+    yield "server_uri", host
+    yield "client_uri", host.replace("sip:", f"sip:{trunk.auth.username}@", 1)
+    yield "contact_user", "maskline"
+    yield "expiration", "300"
+    yield "retry_interval", "20"
+    yield "forbidden_retry_interval", "300"
+    yield "fatal_retry_interval", "300"
+    yield "max_retries", "1000000"
+    yield "auth_rejection_permanent", "no"
