@@ -1,0 +1,106 @@
+"""A migrated database of each kind, with one session whose calls the scenarios tell of."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from masking.model import Phone
+from storage import Database, migrate, open_database
+from storage.vault import Vault
+from tests.integration.cdr.world import TABLES, World, add_session
+from tests.support.postgres import PostgresServer, fresh_database
+from tests.unit.cdr.scenario import NODE, START
+
+
+@pytest.fixture(scope="session")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
+    return Vault.from_file(tmp_path_factory.mktemp("vault") / "vault.key")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory, vault: Vault) -> Path:
+    path = tmp_path_factory.mktemp("template") / "db"
+    asyncio.run(_fill(f"sqlite:///{path}", vault))
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(postgres_server: PostgresServer, vault: Vault) -> Iterator[str]:
+    with fresh_database(postgres_server) as url:
+        asyncio.run(_fill(url, vault))
+        yield url
+
+
+@pytest.fixture
+def postgres_emptied(shared_postgres: str) -> str:
+    asyncio.run(_empty(shared_postgres))
+    return shared_postgres
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    shutil.copy(sqlite_template, tmp_path / "db")
+    return f"sqlite:///{tmp_path / 'db'}"
+
+
+@pytest.fixture(params=["sqlite_url", "postgres_emptied"])
+def url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    folder = tmp_path / "spool"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@pytest.fixture
+async def world(url: str, vault: Vault, spool: Path) -> AsyncIterator[World]:
+    """On each kind of database."""
+    async for made in _world(url, vault, spool):
+        yield made
+
+
+@pytest.fixture
+async def small_world(sqlite_url: str, vault: Vault, spool: Path) -> AsyncIterator[World]:
+    """On SQLite alone: for what does not depend on the database."""
+    async for made in _world(sqlite_url, vault, spool):
+        yield made
+
+
+async def _world(url: str, vault: Vault, spool: Path) -> AsyncIterator[World]:
+    db: Database = open_database(url)
+    try:
+        yield World(db, url, vault, spool, NODE, [START + timedelta(minutes=5)])
+    finally:
+        await db.close()
+
+
+async def _fill(url: str, vault: Vault) -> None:
+    await migrate(url)
+    db = open_database(url)
+    try:
+        phones = (Phone("+79161234567"), Phone("+79267654321"))
+        await db.write(lambda conn: add_session(conn, vault, "ses_1", "chat-1", phones))
+    finally:
+        await db.close()
+
+
+async def _empty(url: str) -> None:
+    def work(conn: Connection) -> None:
+        for table in TABLES:
+            conn.execute(table.delete())
+
+    db = open_database(url)
+    try:
+        await db.write(work)
+    finally:
+        await db.close()
