@@ -48,7 +48,7 @@ def home() -> Iterator[Path]:
             if source.is_dir():
                 ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
                 shutil.copytree(source, project / entry, ignore=ignore)
-            else:
+            elif source.is_file():
                 shutil.copy2(source, project / entry)
         for path in (home, *home.rglob("*")):
             os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
