@@ -235,4 +235,4 @@ class Loads(RuleBasedStateMachine):
 
 
 TestLoads = Loads.TestCase
-TestLoads.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestLoads.settings = settings(max_examples=50, stateful_step_count=30)

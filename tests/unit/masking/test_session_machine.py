@@ -20,4 +20,4 @@ class SessionsInMemory(SessionMachine):
 
 
 TestSessionsInMemory = SessionsInMemory.TestCase
-TestSessionsInMemory.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestSessionsInMemory.settings = settings(max_examples=60, stateful_step_count=40)
