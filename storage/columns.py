@@ -28,8 +28,8 @@ def from_ms(ms: int) -> datetime:
 class UtcMillis(TypeDecorator[datetime]):
     """A point in time: BIGINT milliseconds in the database, aware UTC `datetime` in Python."""
 
-    impl = BigInteger  # type: ignore[mutable-override]  # how SQLAlchemy is told
-    cache_ok = True  # type: ignore[mutable-override]
+    impl = BigInteger
+    cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """On the way in."""

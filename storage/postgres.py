@@ -71,6 +71,7 @@ class PostgresDatabase:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._inside = 0
+        self._idle = asyncio.Event()  # set when the last work leaves a closed database
         self._closed = False
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -85,6 +86,8 @@ class PostgresDatabase:
         """See `Database.close`."""
         self._closed = True
         async with asyncio.timeout(_CLOSE_S):
+            if self._inside:
+                await self._idle.wait()
             await self._engine.dispose()
 
     async def _within_limits(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
@@ -102,7 +105,12 @@ class PostgresDatabase:
                 raise DatabaseSilent from None
             raise
         finally:
-            self._inside -= 1
+            self._leave()
+
+    def _leave(self) -> None:
+        self._inside -= 1
+        if self._closed and not self._inside:
+            self._idle.set()
 
     async def _until_done(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
         """Run `work` until it meets no conflict: the deadline around this ends it.
