@@ -70,7 +70,8 @@ def pools(conn: Connection) -> tuple[Pool, ...]:
 def size(conn: Connection, pool: str) -> PoolSize:
     """How many numbers `pool` has; none if there is no such pool."""
     query = select(numbers.c.state, func.count()).where(numbers.c.pool == pool)
-    found: dict[str, int] = dict(conn.execute(query.group_by(numbers.c.state)).tuples().all())
+    rows = conn.execute(query.group_by(numbers.c.state))
+    found: dict[str, int] = {row[0]: row[1] for row in rows}
     return PoolSize(found.get(NumberState.ACTIVE, 0), found.get(NumberState.DRAINING, 0))
 
 
