@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,6 +130,14 @@ def test_the_contract_says_which_answers_try_the_next_trunk() -> None:
     }
 
     assert ending == {404, 410, 480, 486, 600, 603, 604} == ENDING_SIP
+
+
+def test_the_dialplan_ends_attempts_on_the_same_answers() -> None:
+    dialplan = Path(__file__).parents[3] / "dialplans" / "maskline.conf"
+
+    lists = re.findall(r'REGEX\("\^\(([0-9|]+)\)\$" \$\{M_SIP\}\)', dialplan.read_text())
+
+    assert {int(sip) for one in lists for sip in one.split("|")} == ENDING_SIP
 
 
 @pytest.mark.parametrize("sip", [None, 100, 183, 200, 299])
