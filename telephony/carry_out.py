@@ -1,7 +1,7 @@
 """Turns a decision into what Asterisk is told: Setvar and Redirect, to be sent in one segment.
 
 The dialplan reads these variables into applications and paths, so every value is checked against
-one narrow alphabet here, whatever was checked before. Names of the variables: dialplans/maskline.conf.
+one narrow alphabet here, whatever was checked before. The variables: dialplans/maskline.conf.
 """
 
 from __future__ import annotations

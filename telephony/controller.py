@@ -177,6 +177,8 @@ class Controller:
             "Status",
             {"Variables": ",".join(STATUS_VARIABLES)},
             deadline_s=self._limits.stock_s,
+            # Asterisk ends these with the ActionID; all variables asked for are ours.
+            trailing_ids=True,
         )
         stock = read_stock(statuses, self._node, self._now())
         self._adopt(stock)

@@ -5,6 +5,7 @@ Never starts anything, never asks Asterisk.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -25,6 +26,7 @@ __all__ = [
     "free_loopback_port",
     "load_identity",
     "make_folders",
+    "save_ami",
     "write_private",
 ]
 
@@ -35,7 +37,7 @@ _SOCKET_PATH_BYTES = 100
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """What an operator chooses for a node. Ports are those given; AMI takes a free one of its own."""
+    """What an operator chooses for a node. AMI takes a free loopback port of its own."""
 
     data_dir: Path
     sip_host: str = "0.0.0.0"  # noqa: S104 - a SIP server listens where it is told to
@@ -113,6 +115,26 @@ class Layout:
         return self.conf / "asterisk.conf"
 
     @property
+    def trunks_conf(self) -> Path:
+        """The trunks, written again whenever they change."""
+        return self.conf / "pjsip_trunks.conf"
+
+    @property
+    def fingerprint(self) -> Path:
+        """Of the configuration that the running Asterisk was started on."""
+        return self.run / "fingerprint"
+
+    @property
+    def output(self) -> Path:
+        """What Asterisk printed before it could log."""
+        return self.log / "asterisk.out"
+
+    @property
+    def error_log(self) -> Path:
+        """Asterisk's errors."""
+        return self.log / "asterisk.log"
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         """All of them, outer first."""
         return (
@@ -123,9 +145,9 @@ class Layout:
 
 def _short_run_dir(root: Path) -> Path:
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    info = os.stat(root.parent if root.parent.exists() else "/")
     # The same data folder leads to the same run folder, also after we were killed.
-    return base / f"maskline-{os.getuid()}-{info.st_dev:x}-{info.st_ino:x}"
+    digest = hashlib.blake2b(os.fsencode(root), digest_size=8).hexdigest()
+    return base / f"maskline-{os.getuid()}-{digest}"
 
 
 def make_folders(layout: Layout) -> None:
@@ -153,7 +175,7 @@ def write_private(path: Path, text: str) -> None:
     """Write a file with mode 0600, whole or not at all."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

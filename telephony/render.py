@@ -6,12 +6,13 @@ name without a value is an error. Never starts or reloads Asterisk.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import re
+import resource
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from string import Template
-from typing import ClassVar
 
 from telephony.errors import DataFolderUnusable
 from telephony.install import AsteriskInstall
@@ -20,10 +21,15 @@ from telephony.layout import Identity, Layout, NodeSettings, write_private
 __all__ = [
     "AGENT_USER",
     "CONTROL_USER",
+    "DIALPLAN",
     "EVENTS_USER",
     "HEARD_EVENTS",
+    "TEMPLATES",
+    "fingerprint",
     "media_address",
+    "render_files",
     "render_node",
+    "write_node",
 ]
 
 EVENTS_USER = "maskline-events"
@@ -41,6 +47,7 @@ _DISABLED_EVENTS = (
     *("VarSet", "Hold", "Unhold", "DTMFBegin", "DTMFEnd", "ContactStatusDetail"),
 )
 
+_MOST_FILES = 65_536
 _ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = _ROOT / "asterisk-config"
 DIALPLAN = _ROOT / "dialplans" / "maskline.conf"
@@ -48,37 +55,54 @@ DIALPLAN = _ROOT / "dialplans" / "maskline.conf"
 _EVENT_FIELDS = ("eventtime", "eventenum", "userdeftype", "uniqueid", "linkedid", "channame")
 
 
-class _ConfTemplate(Template):
-    delimiter = "%"
-    braceidpattern: ClassVar[str] = r"[a-z_]+"
-    # Only %{name}: a bare %T belongs to Asterisk.
-    pattern = r"""
-        %(?:(?P<escaped>%(?=\{)) | (?P<named>(?!)) | \{(?P<braced>[a-z_]+)\} | (?P<invalid>(?!)))
-    """
+_PLACEHOLDER = re.compile(r"%\{([a-z_]+)\}")
+_CANNOT_STAND = re.compile(r"[\x00-\x1f;\\]")
 
 
-def render_node(
-    settings: NodeSettings,
-    layout: Layout,
-    identity: Identity,
-    install: AsteriskInstall,
+def render_files(
+    settings: NodeSettings, layout: Layout, identity: Identity, install: AsteriskInstall
+) -> dict[str, str]:
+    """Return every file of DIR/node/conf but the trunks', by name."""
+    values = _values(settings, layout, identity, install)
+    files = {
+        template.name: _fill(template.read_text(), values)
+        for template in sorted(TEMPLATES.glob("*.conf"))
+    }
+    files[DIALPLAN.name] = DIALPLAN.read_text()
+    return files
+
+
+def fingerprint(files: Mapping[str, str], install: AsteriskInstall) -> str:
+    """Return what differs when an Asterisk runs on another configuration or is another one."""
+    digest = hashlib.sha256("\0".join(install.argv).encode())
+    for name, text in sorted(files.items()):
+        digest.update(f"\0{name}\0{text}".encode())
+    return digest.hexdigest()
+
+
+def write_node(
+    settings: NodeSettings, layout: Layout, install: AsteriskInstall, files: Mapping[str, str]
 ) -> None:
     """Write DIR/node/conf (but for the trunks) and the links of DIR/node/share.
 
     Raises DataFolderUnusable.
     """
-    values = _values(settings, layout, identity, install)
     try:
-        for template in sorted(TEMPLATES.glob("*.conf")):
-            text = _ConfTemplate(template.read_text()).substitute(values)
-            write_private(layout.conf / template.name, text)
-        write_private(layout.conf / DIALPLAN.name, DIALPLAN.read_text())
-        trunks = layout.conf / "pjsip_trunks.conf"
+        for name, text in files.items():
+            write_private(layout.conf / name, text)
+        trunks = layout.trunks_conf
         if not trunks.exists():
             write_private(trunks, "")
         _link_share(settings, layout, install)
     except OSError as error:
         raise DataFolderUnusable(layout.root, error.strerror or str(error)) from error
+
+
+def render_node(
+    settings: NodeSettings, layout: Layout, identity: Identity, install: AsteriskInstall
+) -> None:
+    """Render and write. Raises DataFolderUnusable."""
+    write_node(settings, layout, install, render_files(settings, layout, identity, install))
 
 
 def media_address(settings: NodeSettings) -> str | None:
@@ -97,15 +121,16 @@ def _values(
     host = f"[{settings.sip_host}]" if ":" in settings.sip_host else settings.sip_host
     ami = identity.ami
     return {
-        "etc_dir": str(layout.conf),
-        "modules_dir": str(install.modules_dir),
-        "var_dir": str(layout.var),
-        "share_dir": str(layout.share),
-        "spool_dir": str(layout.spool),
-        "run_dir": str(layout.run),
-        "log_dir": str(layout.log),
+        "etc_dir": _path(layout.conf),
+        "modules_dir": _path(install.modules_dir),
+        "var_dir": _path(layout.var),
+        "share_dir": _path(layout.share),
+        "spool_dir": _path(layout.spool),
+        "run_dir": _path(layout.run),
+        "log_dir": _path(layout.log),
         "node": identity.name,
         "max_calls": str(settings.max_calls),
+        "max_files": str(_max_files()),
         "cdrel_module": "require = res_cdrel_custom.so" if advanced else "; built into cel_custom",
         "sip_bind": f"{host}:{settings.sip_port}",
         "rtp_first": str(settings.rtp_first),
@@ -123,6 +148,25 @@ def _values(
         "route_timeout_s": f"{settings.route_timeout_s:g}",
         "language": settings.language,
     }
+
+
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    """Put the values in. Raises KeyError for a name without one."""
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+def _path(path: Path) -> str:
+    """A path as Asterisk reads it. Raises DataFolderUnusable where it would read another."""
+    text = str(path)
+    if _CANNOT_STAND.search(text) or text != text.strip():
+        raise DataFolderUnusable(path, "Asterisk cannot read such a path")
+    return text
+
+
+def _max_files() -> int:
+    """Ten descriptors for a two-leg call, and as many as we may have."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
 
 
 def _advanced_mapping() -> str:

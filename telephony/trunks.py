@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 
 from masking.trunks import AuthType, Transport, Trunk
 from telephony.errors import BadTrunk
@@ -195,11 +196,11 @@ def _identify(trunk: Trunk) -> Iterator[tuple[str, str]]:
 
 
 def _registration(trunk: Trunk) -> Iterator[tuple[str, str]]:
-    host = _uri(trunk)
+    uri = _uri(trunk)
     yield "transport", f"transport-{trunk.transport}"
     yield "outbound_auth", f"{trunk.name}-auth"
-    yield "server_uri", host
-    yield "client_uri", host.replace("sip:", f"sip:{trunk.auth.username}@", 1)
+    yield "server_uri", uri
+    yield "client_uri", uri.replace("sip:", f"sip:{quote(trunk.auth.username or '', safe='')}@", 1)
     yield "contact_user", "maskline"
     yield "expiration", "300"
     yield "retry_interval", "20"

@@ -1,0 +1,124 @@
+"""What the node's keeper asks of Asterisk: are you there, take the trunks, hang up.
+
+Has a login of its own. Carries no call and hears no event but FullyBooted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from telephony.ami import Action, AmiError, Client, ConnectionLost, Limits, Login, connect
+from telephony.errors import TrunksNotTaken
+from telephony.layout import Identity
+from telephony.render import AGENT_USER
+
+__all__ = ["Agent", "open_agent"]
+
+_CAUSE_OUT_OF_ORDER = 38
+_POLL_S = 0.05
+
+
+async def open_agent(identity: Identity, *, deadline_s: float, limits: Limits) -> Agent:
+    """Log in and wait until Asterisk has booted; tries again until `deadline_s`.
+
+    Raises the last AmiError, AuthenticationRefused at once.
+    """
+    login = Login(
+        host="127.0.0.1",
+        port=identity.ami.port,
+        username=AGENT_USER,
+        secret=identity.ami.agent_secret,
+        systemname=identity.name,
+    )
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + deadline_s
+    while True:
+        try:
+            client = await connect(login, limits=limits)
+            try:
+                await client.wait_fully_booted(deadline_s=max(until_s - loop.time(), _POLL_S))
+            except BaseException:
+                await client.aclose()
+                raise
+            return Agent(client)
+        except AmiError as error:
+            if getattr(error, "error_id", "") == "ami_authentication_refused":
+                raise
+            if loop.time() >= until_s:
+                raise
+        await asyncio.sleep(_POLL_S)
+
+
+class Agent:
+    """A login of the keeper; dead once Asterisk answers no ping for some seconds."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def wait_closed(self) -> BaseException:
+        """Wait until the login is dead, and return why."""
+        return await self._client.wait_closed()
+
+    async def aclose(self) -> None:
+        """Log out."""
+        await self._client.aclose()
+
+    async def take_trunks(self, names: frozenset[str], *, deadline_s: float) -> None:
+        """Have Asterisk read its trunks anew, and wait until it knows `names` and no others.
+
+        Calls that are up keep what they have. Raises TrunksNotTaken.
+        """
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._client.action(
+                    "Reload", {"Module": "res_pjsip.so"}, deadline_s=deadline_s
+                )
+                while await self._endpoints() != names:
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError as error:
+            raise TrunksNotTaken(f"Asterisk did not take them within {deadline_s:g} s") from error
+        except AmiError as error:
+            raise TrunksNotTaken(str(error)) from error
+
+    async def _endpoints(self) -> frozenset[str]:
+        try:
+            entries = await self._client.list_action("PJSIPShowEndpoints", deadline_s=10)
+        except ConnectionLost:
+            raise
+        except AmiError:
+            # Asterisk refuses the list where there is no endpoint at all.
+            return frozenset()
+        names = (entry.get("ObjectName") for entry in entries if entry.name == "EndpointList")
+        return frozenset(name for name in names if name)
+
+    async def hang_up_all(self, *, deadline_s: float) -> bool:
+        """End every call and wait until no channel is left; whether that came to pass.
+
+        Each call's last rows are written before its channel goes.
+        """
+        try:
+            async with asyncio.timeout(deadline_s):
+                while callers := await self._channels():
+                    self._client.post([a for name, ours in callers for a in _end(name, ours)])
+                    await asyncio.sleep(_POLL_S)
+        except (TimeoutError, AmiError):
+            return False
+        return True
+
+    async def _channels(self) -> list[tuple[str, bool]]:
+        found = await self._client.list_action("CoreShowChannels", deadline_s=10)
+        return [
+            (name, event.get("Uniqueid") == event.get("Linkedid"))
+            for event in found
+            if event.name == "CoreShowChannel" and (name := event.get("Channel"))
+        ]
+
+
+def _end(channel: str, is_caller: bool) -> list[Action]:  # noqa: FBT001 - private, one use
+    """A callee's channel goes with its caller's."""
+    if not is_caller:
+        return []
+    return [
+        Action("Setvar", (("Channel", channel), ("Variable", "M_BY"), ("Value", "system"))),
+        Action("Hangup", (("Channel", channel), ("Cause", str(_CAUSE_OUT_OF_ORDER)))),
+    ]

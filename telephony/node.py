@@ -1,0 +1,303 @@
+"""One node: its folder, its lock, its configuration, its Asterisk and its trunks.
+
+    with Node.open(settings, install, entropy=secrets.token_hex) as node:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(node.run())
+            await node.wait_ready(deadline_s=30)
+            await node.apply_trunks(trunks)
+            …
+            await node.stop()
+
+Cancelling `run` leaves Asterisk and its calls alone: the next Maskline on this folder adopts them.
+It never touches an Asterisk that runs on another folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from masking.trunks import Trunk
+from telephony import trunks as pjsip
+from telephony.ami import Login
+from telephony.controller import Logins
+from telephony.errors import (
+    AlreadyRunning,
+    DataFolderUnusable,
+    PortTaken,
+    TelephonyError,
+    TrunksNotTaken,
+)
+from telephony.install import AsteriskInstall
+from telephony.layout import (
+    Identity,
+    Layout,
+    NodeSettings,
+    free_loopback_port,
+    load_identity,
+    make_folders,
+    save_ami,
+    write_private,
+)
+from telephony.ports import check_ports, tcp_port_is_free
+from telephony.process import AsteriskProcess
+from telephony.render import (
+    CONTROL_USER,
+    EVENTS_USER,
+    fingerprint,
+    media_address,
+    render_files,
+    write_node,
+)
+from telephony.supervisor import NodeState, Supervisor, SupervisorLimits
+
+__all__ = ["Node"]
+
+
+class Node:
+    """See the module."""
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        install: AsteriskInstall,
+        layout: Layout,
+        identity: Identity,
+        lock: int,
+        *,
+        entropy: Callable[[int], str],
+        limits: SupervisorLimits,
+        on_state: Callable[[NodeState], None],
+    ) -> None:
+        """Use `open`."""
+        self.settings = settings
+        self.layout = layout
+        self._install = install
+        self._identity = identity
+        self._lock = lock
+        self._limits = limits
+        self._trunks_turn = asyncio.Lock()
+        self._taken: frozenset[str] | None = None
+        self._running: asyncio.Future[None] | None = None
+        self._supervisor = Supervisor(
+            layout=layout,
+            install=install,
+            prepare=self._prepare,
+            boot_id=lambda: entropy(8),
+            limits=limits,
+            on_state=on_state,
+        )
+
+    @classmethod
+    def open(
+        cls,
+        settings: NodeSettings,
+        install: AsteriskInstall,
+        *,
+        entropy: Callable[[int], str],
+        limits: SupervisorLimits | None = None,
+        on_state: Callable[[NodeState], None] = lambda _: None,
+    ) -> Self:
+        """Make and lock the folder; `entropy(n)` gives n random bytes in hex.
+
+        Raises DataFolderUnusable or AlreadyRunning.
+        """
+        layout = Layout.of(settings.data_dir)
+        make_folders(layout)
+        lock = _take_lock(layout.lock_file, settings.data_dir)
+        try:
+            identity = load_identity(layout, entropy)
+            return cls(
+                settings,
+                install,
+                layout,
+                identity,
+                lock,
+                entropy=entropy,
+                limits=limits or SupervisorLimits(),
+                on_state=on_state,
+            )
+        except BaseException:
+            os.close(lock)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the folder free. Asterisk, if it runs, runs on."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    # -- what others ask ----------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The node's secret name: Asterisk's systemname, first part of every uniqueid."""
+        return self._identity.name
+
+    @property
+    def state(self) -> NodeState:
+        """What the node is doing."""
+        return self._supervisor.state
+
+    @property
+    def starts(self) -> int:
+        """How often an Asterisk was started by this Node."""
+        return self._supervisor.starts
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the Asterisk that runs was found running."""
+        return self._supervisor.adopted
+
+    def logins(self) -> Logins:
+        """The controller's logins; valid once the node has been ready, and from then on."""
+        ami = self._identity.ami
+        return Logins(
+            events=self._login(EVENTS_USER, ami.events_secret, "on"),
+            control=self._login(CONTROL_USER, ami.control_secret, "off"),
+        )
+
+    def _login(self, user: str, secret: str, event_mask: str) -> Login:
+        return Login(
+            host="127.0.0.1",
+            port=self._identity.ami.port,
+            username=user,
+            secret=secret,
+            systemname=self.name,
+            event_mask=event_mask,
+        )
+
+    # -- life ---------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep Asterisk running until `stop`, restarting it with back-off when it dies.
+
+        Raises PortTaken, DataFolderUnusable, NodeDied or NodeNotReady if the first start fails.
+        """
+        self._running = asyncio.get_running_loop().create_future()
+        try:
+            await self._supervisor.run(await self._find())
+        finally:
+            self._running.set_result(None)
+
+    async def wait_ready(self, *, deadline_s: float) -> None:
+        """Wait until calls can be made. Raises NodeNotReady, or why the first start failed."""
+        await self._supervisor.wait_ready(deadline_s=deadline_s)
+
+    async def stop(self) -> None:
+        """End all calls, then Asterisk; returns when it is gone."""
+        self._supervisor.stop()
+        if self._running is not None:
+            await asyncio.shield(self._running)
+
+    async def _find(self) -> AsteriskProcess | None:
+        """The Asterisk that runs on our folder, if it runs on what we would start it on.
+
+        Another configuration (ports, version) cannot be had without a restart: that one is ended.
+        """
+        process = AsteriskProcess.find(self.layout)
+        if process is None:
+            return None
+        if _read(self.layout.fingerprint) == self._fingerprint():
+            return process
+        await process.end(gently_s=self._limits.stop_s)
+        process.close()
+        return None
+
+    def _fingerprint(self) -> str:
+        return fingerprint(self._render(), self._install)
+
+    def _render(self) -> dict[str, str]:
+        return render_files(self.settings, self.layout, self._identity, self._install)
+
+    def _prepare(self, *, adopting: bool) -> Identity:
+        if adopting:
+            return self._identity
+        check_ports(self.settings)
+        port = self._identity.ami.port
+        if not tcp_port_is_free("127.0.0.1", port):
+            if self._supervisor.starts:
+                # The controller knows the old one.
+                raise PortTaken("AMI", "127.0.0.1", port, "it is in use")
+            # Somebody took it while we were down.
+            ami = replace(self._identity.ami, port=free_loopback_port())
+            self._identity = replace(self._identity, ami=ami)
+            save_ami(self.layout, ami)
+        files = self._render()
+        write_node(self.settings, self.layout, self._install, files)
+        write_private(self.layout.fingerprint, fingerprint(files, self._install))
+        return self._identity
+
+    # -- trunks -------------------------------------------------------------------------------
+
+    async def apply_trunks(self, trunks: Iterable[Trunk], *, deadline_s: float = 5.0) -> None:
+        """Make `trunks`, all there are, known to Asterisk. Calls that are up are not touched.
+
+        Written even where Asterisk does not run: the next start reads them. Raises BadTrunk,
+        DataFolderUnusable or TrunksNotTaken.
+        """
+        wanted = tuple(trunks)
+        text = pjsip.render(wanted, media_address=media_address(self.settings))
+        names = frozenset(trunk.name for trunk in wanted if trunk.enabled)
+        async with self._trunks_turn:
+            if text == _read(self.layout.trunks_conf) and self._taken == names:
+                return
+            self._taken = None
+            try:
+                write_private(self.layout.trunks_conf, text)
+            except OSError as error:
+                raise DataFolderUnusable(self.layout.conf, str(error.strerror)) from error
+            if self._supervisor.state is NodeState.DOWN:
+                return
+            try:
+                # What starts at this moment may have read the file that was there before.
+                await self._supervisor.wait_ready(deadline_s=deadline_s)
+            except TelephonyError as error:
+                raise TrunksNotTaken(
+                    "Asterisk is not ready; it reads them when it starts"
+                ) from error
+            agent = self._supervisor.agent
+            if agent is not None:
+                await agent.take_trunks(names, deadline_s=deadline_s)
+                self._taken = names
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
+
+
+def _take_lock(path: Path, data_dir: Path) -> int:
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DataFolderUnusable(path, error.strerror or str(error)) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+        os.close(lock)
+        pid = int(holder) if holder.isdigit() else None
+        raise AlreadyRunning(data_dir, pid) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
