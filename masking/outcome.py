@@ -6,7 +6,7 @@ so that what was done and what is told of it cannot drift apart. Judges facts; n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
 from types import MappingProxyType
 from typing import assert_never
@@ -160,14 +160,15 @@ def classify(call: CallFacts) -> Outcome:
         return Outcome.FAILED
     if call.refusal is not None:
         return _refused(call.refusal)
+    attempts = call.attempts
     by_caller = call.ended_by is EndedBy.CALLER
-    if not call.attempts:
+    if not attempts:
         return Outcome.CANCELLED if by_caller else Outcome.FAILED
-    telling = [said for one in call.attempts if (said := verdict(one)) is not Outcome.FAILED]
+    if by_caller and attempts[-1].status is None:  # not seen to end, but it is known why it did
+        attempts = (*attempts[:-1], replace(attempts[-1], status=DialStatus.CANCEL))
+    telling = [said for one in attempts if (said := verdict(one)) is not Outcome.FAILED]
     outcome = telling[-1] if telling else Outcome.FAILED
-    if outcome is Outcome.FAILED and by_caller and call.attempts[-1].status is None:
-        outcome = Outcome.CANCELLED  # its end was not seen, but why it ended is known
-    if outcome is Outcome.CANCELLED and any(one.alerted for one in call.attempts):
+    if outcome is Outcome.CANCELLED and any(one.alerted for one in attempts):
         return Outcome.MISSED
     return outcome
 

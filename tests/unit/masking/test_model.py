@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import is_dataclass, replace
 from datetime import timedelta
 
 import pytest
 
+import masking
 from masking.ids import call_id, session_id
 from masking.model import Role, SessionState
 from masking.trunks import TrunkAuth
@@ -14,6 +18,24 @@ from tests.unit.masking.given import ANNA, BUYER, NOW, PETR, SELLER, a_session, 
 
 DAY = timedelta(days=1)
 MS = timedelta(milliseconds=1)
+
+
+def dataclasses_of_the_domain() -> Iterator[type]:
+    for module in pkgutil.iter_modules(masking.__path__, "masking."):
+        for one in vars(importlib.import_module(module.name)).values():
+            if isinstance(one, type) and is_dataclass(one) and one.__module__ == module.name:
+                yield one
+
+
+def test_every_value_is_frozen_and_slotted_but_the_counters_of_load() -> None:
+    loose = {
+        one.__name__
+        for one in dataclasses_of_the_domain()
+        if not one.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    }
+
+    assert loose == {"_Load", "_Held"}
+    assert all("__slots__" in vars(one) for one in dataclasses_of_the_domain())
 
 
 def test_a_session_is_open_until_the_moment_it_expires() -> None:
