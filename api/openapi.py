@@ -143,7 +143,7 @@ def _query(route: Route) -> list[dict[str, Any]]:
     parameters = []
     for name, schema in model.get("properties", {}).items():
         flat = _flat(schema, definitions)
-        parameter = {"name": name, "in": "query", "schema": flat}
+        parameter = {"name": name, "in": "query", "allowEmptyValue": True, "schema": flat}
         if description := flat.pop("description", None):
             parameter["description"] = description
         if name in model.get("required", ()):

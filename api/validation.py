@@ -33,11 +33,15 @@ def parse_body(model: type[ModelT], raw: bytes) -> ModelT:
 
 
 def parse_query(model: type[ModelT], pairs: Sequence[tuple[str, str]]) -> ModelT:
-    """The query string as `model`. Raises ValidationFailed."""
+    """The query string as `model`. Raises ValidationFailed.
+
+    A parameter without a value is as good as none: ``?user_id=&state=open``.
+    """
     values = dict(pairs)
     if len(values) != len(pairs):
         twice = next(name for name in values if sum(name == other for other, _ in pairs) > 1)
         raise ValidationFailed(errors=[FieldError(_shown(twice), "give this parameter once")])
+    values = {name: value for name, value in values.items() if value}
     try:
         return model.model_validate(values)
     except ValidationError as error:

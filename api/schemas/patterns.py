@@ -24,7 +24,7 @@ CREDENTIAL: Final = r"^[A-Za-z0-9_.+@:/=!~*,^%&()-]{1,128}$"
 
 HINTS: Final = {
     PHONE: "give the number in E.164: a plus, the country code and the number, 7 to 15 digits, "
-    "for example +79161234567",
+    "without blanks",
     IDENTIFIER: "use 1 to 128 of letters, digits and . _ : @ ~ | = + -, "
     "beginning with a letter or digit",
     NAME: "use 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit",

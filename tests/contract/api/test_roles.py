@@ -1,0 +1,102 @@
+"""Who may do what: every route with every role, and without a key."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.routing import Route
+from api.table import ROUTES
+from storage.keys import KeyRole
+from tests.contract.api.house import House
+
+# The same table as in docs/api.md; admin may do all.
+ALLOWED = {
+    "open_session": "platform",
+    "list_sessions": "platform staff",
+    "get_session": "platform staff",
+    "extend_session": "platform",
+    "close_session": "platform",
+    "set_block": "platform staff",
+    "list_blocks": "platform staff",
+    "lift_block": "platform staff",
+    "list_calls": "platform staff operator",
+    "get_call": "platform staff operator",
+    "get_history": "platform staff",
+    "get_call_log": "platform staff",
+    "mark_seen": "platform",
+    "list_live_calls": "staff operator",
+    "hang_up": "staff operator",
+    "create_trunk": "operator",
+    "list_trunks": "operator",
+    "get_trunk": "operator",
+    "replace_trunk": "operator",
+    "change_trunk": "operator",
+    "delete_trunk": "operator",
+    "list_pools": "platform operator",
+    "get_pool": "platform operator",
+    "put_pool": "operator",
+    "add_numbers": "operator",
+    "list_numbers": "operator",
+    "get_number": "operator",
+    "change_number": "operator",
+    "delete_number": "operator",
+    "make_key": "",
+    "list_keys": "",
+    "revoke_key": "",
+    "healthz": "everyone",
+    "readyz": "everyone",
+    "metrics": "everyone",
+    "openapi": "everyone",
+    "docs": "everyone",
+}
+
+
+def a_path(route: Route) -> str:
+    path = route.path
+    for parameter in route.parameters:
+        path = path.replace(f"{{{parameter.name}}}", parameter.example)
+    return path
+
+
+def test_the_table_names_every_route() -> None:
+    assert {route.name for route in ROUTES} == ALLOWED.keys()
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+async def test_only_those_who_may_are_let_in(lite: House, route: Route) -> None:
+    allowed = ALLOWED[route.name].split()
+    for role in KeyRole:
+        reply = await lite.ask(route.method, a_path(route), role=role.value, raw=b"")
+        if role is KeyRole.ADMIN or role.value in allowed or "everyone" in allowed:
+            assert reply.status not in {401, 403}, role
+        else:
+            assert (reply.status, reply.error_id) == (403, "forbidden"), role
+            assert "admin" in reply.json()["detail"]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+async def test_without_a_known_key_nothing_is_told(lite: House, route: Route) -> None:
+    for headers in (
+        {},
+        {"Authorization": ""},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Bearer mk_nobodyhasthis"},
+        {"Authorization": "Bearer " + "x" * 5000},
+        {"Authorization": "Bearer кл"},
+        {"Authorization": f"Basic {lite.keys['admin']}"},
+        {"Authorization": lite.keys["admin"]},
+        {"X-Api-Key": lite.keys["admin"]},
+    ):
+        reply = await lite.ask(route.method, a_path(route), role=None, headers=headers, raw=b"")
+        if route.roles is None:
+            assert reply.status == 200
+        else:
+            assert (reply.status, reply.error_id) == (401, "unauthenticated")
+            assert reply.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+async def test_a_key_in_the_query_is_not_a_key(lite: House) -> None:
+    reply = await lite.ask("GET", f"/v1/sessions?key={lite.keys['admin']}", role=None)
+
+    assert reply.status == 401
