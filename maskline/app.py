@@ -1,0 +1,214 @@
+"""Wires the rooms together, runs them, and takes them down in order.
+
+The only place that knows every room. Every task has one owner, the task group below: when a part
+ends by itself the rest goes down with it, but Asterisk is left to its calls, for the next start to
+adopt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+from collections.abc import Callable, Coroutine, Set
+from contextlib import AsyncExitStack
+from enum import StrEnum
+from typing import Any
+
+import uvloop
+
+from cdr.ingest import Ingester
+from maskline import instance
+from maskline.data_folder import DataFolder
+from maskline.errors import MasklineError, PartFailed
+from maskline.http_part import HttpPart
+from maskline.instance import Instance
+from maskline.node_part import NodePart, NoNode
+from maskline.settings import Settings
+from maskline.store import Store, open_store, utc_now
+from storage.errors import StorageError
+from telephony.ami import AmiError
+from telephony.errors import TelephonyError
+from telephony.layout import Layout, load_identity, make_folders
+
+_log = logging.getLogger("maskline")
+DRAIN_S = 20.0  # for the event file, at the end
+
+
+class Role(StrEnum):
+    """What a process does."""
+
+    API = "api"
+    CONTROLLER = "controller"
+    INGEST = "ingest"
+
+
+Say = Callable[[str], None]
+AfterReady = Callable[[Settings], Coroutine[Any, Any, None]]
+
+
+def run_app(
+    settings: Settings, roles: Set[Role], say: Say, after_ready: AfterReady | None = None
+) -> int:
+    """Run `roles` until SIGTERM or SIGINT; 0. Raises MasklineError and the rooms' own errors.
+
+    `after_ready` is run once calls can be made; whatever becomes of it, the rest goes on.
+    """
+    with (
+        DataFolder(settings.data, roles),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop,
+    ):
+        loop.run(_App(settings, roles, say, after_ready).run())
+    return 0
+
+
+class _App:
+    """One process."""
+
+    def __init__(
+        self, settings: Settings, roles: Set[Role], say: Say, after_ready: AfterReady | None
+    ) -> None:
+        self._settings = settings
+        self._roles = roles
+        self._say = say
+        self._after_ready = after_ready
+        self._stop = asyncio.Event()
+        self._starting: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """From nothing to nothing."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        try:
+            async with AsyncExitStack() as stack:
+                http = self._listen(stack)
+                store = await stack.enter_async_context(open_store(self._settings))
+                node = self._open_node(stack, store)
+                await self._serve(store, http, node)
+        except* (MasklineError, StorageError, TelephonyError, AmiError) as group:
+            raise _first(group) from None
+
+    def _listen(self, stack: AsyncExitStack) -> HttpPart | None:
+        """Take the HTTP port before anything else is begun."""
+        if Role.API not in self._roles:
+            return None
+        http = HttpPart(self._settings)
+        stack.callback(http.let_go)
+        return http
+
+    def _open_node(self, stack: AsyncExitStack, store: Store) -> NodePart | None:
+        if Role.CONTROLLER not in self._roles:
+            return None
+        node = NodePart(self._settings, store)
+        stack.callback(node.let_go)
+        return node
+
+    async def _serve(self, store: Store, http: HttpPart | None, node: NodePart | None) -> None:
+        ingester = self._ingester(store, node)
+        parts: list[asyncio.Task[None]] = []
+        async with asyncio.TaskGroup() as tasks:
+
+            def own(name: str, work: Coroutine[Any, Any, object]) -> None:
+                parts.append(tasks.create_task(self._part(name, work), name=name))
+
+            try:
+                self._starting = asyncio.current_task()
+                if node is not None:
+                    await node.start(own)
+                if ingester is not None:
+                    own("ingest", ingester.run())
+                if http is not None:
+                    await http.start(store, node or NoNode(), ingester)
+                self._starting = None
+                if not self._stop.is_set():
+                    self._ready(tasks, http)
+                await self._stop.wait()
+            except asyncio.CancelledError:
+                if not self._stop.is_set():
+                    raise  # a part has failed: Asterisk is left to its calls
+            finally:
+                instance.withdraw(self._settings.data)
+            await self._take_down(http, node, ingester)
+            for part in parts:
+                part.cancel()
+
+    def _ready(self, tasks: asyncio.TaskGroup, http: HttpPart | None) -> None:
+        settings = self._settings
+        if http is None:
+            self._say(f"ready {' '.join(sorted(self._roles))}")
+            return
+        instance.announce(
+            settings.data, Instance(os.getpid(), str(settings.http), str(settings.sip))
+        )
+        self._say(f"ready http://{settings.http}")
+        if self._after_ready is not None:
+            tasks.create_task(self._afterwards(self._after_ready), name="after ready")
+
+    async def _afterwards(self, work: AfterReady) -> None:
+        stopped = asyncio.ensure_future(self._stop.wait())
+        doing = asyncio.ensure_future(work(self._settings))
+        await asyncio.wait((stopped, doing), return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopped, doing):
+            task.cancel()
+        found = await asyncio.gather(doing, return_exceptions=True)
+        if isinstance(found[0], Exception):
+            self._say(f"maskline: {found[0]}")
+
+    async def _take_down(
+        self, http: HttpPart | None, node: NodePart | None, ingester: Ingester | None
+    ) -> None:
+        """In order: nothing new, calls ended so that their records are whole, then the records."""
+        if http is not None:
+            await http.stop()
+        if node is not None:
+            await node.stop()
+        if ingester is not None:
+            try:
+                async with asyncio.timeout(DRAIN_S):
+                    await ingester.drain()
+            except TimeoutError:
+                _log.warning("the event file is not read to its end; the next start goes on")
+
+    def _ingester(self, store: Store, node: NodePart | None) -> Ingester | None:
+        if Role.INGEST not in self._roles:
+            return None
+        if node is not None:
+            name, spool = node.node.name, node.node.layout.spool
+        else:
+            layout = Layout.of(self._settings.data)
+            make_folders(layout)
+            name, spool = load_identity(layout, secrets.token_hex).name, layout.spool
+        return Ingester(store.db, store.vault, spool, name, utc_now)
+
+    async def _part(self, name: str, work: Coroutine[Any, Any, object]) -> None:
+        """A part, which ends only when all is taken down. Raises PartFailed where it does before."""
+        try:
+            await work
+        except (MasklineError, StorageError, TelephonyError):
+            raise
+        except AmiError as error:
+            raise PartFailed(f"{name} has failed: {error}") from error
+        except Exception as error:
+            _log.exception("%s has failed", name)
+            raise PartFailed(f"{name} has failed: {type(error).__name__}; see the log") from error
+        if not self._stop.is_set():
+            raise PartFailed(f"{name} has ended by itself")
+
+    def _asked_to_stop(self) -> None:
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        if self._starting is not None:
+            self._starting.cancel()
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    """The first plain error in a group of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Exception)
+    return error

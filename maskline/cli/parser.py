@@ -1,0 +1,133 @@
+"""Which commands there are and what they take. Does none of it: each command is imported when chosen."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+Run = Callable[[argparse.Namespace], int]
+SERVE_ROLES = ("api", "controller", "ingest", "deliver")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser; what it returns has `run`."""
+    parser = argparse.ArgumentParser(prog="maskline", description="Masked calls for marketplaces.")
+    parser.add_argument("--version", action="version", version=f"maskline {version('maskline')}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _serving(commands)
+    _looking(commands)
+    _keys(commands)
+    _numbers(commands)
+    _trunks(commands)
+    _asterisk(commands)
+    return parser
+
+
+_Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _serving(commands: _Commands) -> None:
+    up = _command(commands, "up", "run everything on this machine", "serve", "up")
+    _addresses(up)
+    up.add_argument("--demo", action="store_true", help="then place a few real calls and show them")
+    serve = _command(commands, "serve", "run single roles", "serve", "serve")
+    serve.add_argument(
+        "role", nargs="+", choices=SERVE_ROLES, metavar="ROLE", help="api, controller, ingest"
+    )
+    _addresses(serve)
+
+
+def _looking(commands: _Commands) -> None:
+    doctor = _command(commands, "doctor", "say what is missing or wrong", "look", "doctor")
+    _addresses(doctor)
+    _command(commands, "demo", "place real calls through a simulated carrier", "look", "demo")
+
+
+def _keys(commands: _Commands) -> None:
+    group = _group(commands, "keys", "API keys")
+    create = _command(group, "create", "make a key and print it", "keys", "create")
+    create.add_argument("--role", required=True, choices=("platform", "staff", "operator", "admin"))
+    create.add_argument("--name", required=True, help="whose it is, for people")
+    _command(group, "list", "list keys", "keys", "show")
+    revoke = _command(group, "revoke", "end a key", "keys", "revoke")
+    revoke.add_argument("id", help="key_…")
+
+
+def _numbers(commands: _Commands) -> None:
+    group = _group(commands, "numbers", "proxy numbers")
+    into = _command(group, "import", "add numbers, one a line", "numbers", "import_numbers")
+    into.add_argument("file", metavar="FILE", help="a text file, or - for standard input")
+    into.add_argument("--pool", default="default")
+    into.add_argument("--trunk", required=True, help="the trunk that brings their calls")
+
+
+def _trunks(commands: _Commands) -> None:
+    group = _group(commands, "trunks", "SIP trunks to carriers")
+    _command(group, "list", "list trunks", "trunks", "show")
+    add = _command(group, "add", "add a trunk", "trunks", "add")
+    add.add_argument("name")
+    add.add_argument("--host", required=True)
+    change = _command(group, "set", "change a trunk", "trunks", "change")
+    change.add_argument("name")
+    change.add_argument("--host")
+    change.add_argument("--enabled", choices=("yes", "no"))
+    for command in (add, change):
+        command.add_argument("--port", type=int)
+        command.add_argument("--transport", choices=("udp", "tcp"))
+        command.add_argument(
+            "--username", help="digest; the password is asked for or read from stdin"
+        )
+        command.add_argument("--register", action="store_true", help="we register with the carrier")
+        command.add_argument("--number-format", choices=("e164", "e164_bare", "national"))
+        command.add_argument("--country", metavar="CC")
+        command.add_argument("--codecs", metavar="alaw,ulaw")
+        command.add_argument("--max-channels", type=int)
+        command.add_argument("--max-cps", type=int)
+        command.add_argument("--priority", type=int)
+        for side in ("inbound", "outbound", "trusted"):
+            command.add_argument(f"--{side}", choices=("yes", "no"))
+    remove = _command(group, "remove", "remove a trunk", "trunks", "remove")
+    remove.add_argument("name")
+
+
+def _asterisk(commands: _Commands) -> None:
+    group = _group(commands, "asterisk", "the Asterisk that Maskline drives")
+    _command(group, "install", "unpack what is missing, without root", "asterisk", "install")
+    render = _command(
+        group, "render", "write the configuration and show where", "asterisk", "render"
+    )
+    _addresses(render)
+    _command(group, "lint", "check the dialplan and the templates", "asterisk", "lint")
+
+
+def _addresses(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--http", metavar="HOST:PORT", help="of the API")
+    command.add_argument("--sip", metavar="HOST:PORT", help="toward carriers")
+    command.add_argument("--rtp", metavar="FIRST-LAST", help="UDP ports for audio")
+
+
+def _group(commands: _Commands, name: str, text: str) -> _Commands:
+    made = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    return made.add_subparsers(metavar="COMMAND", required=True)
+
+
+def _command(
+    commands: _Commands, name: str, text: str, module: str, function: str
+) -> argparse.ArgumentParser:
+    made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    made.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings (default: maskline.toml)"
+    )
+    made.add_argument(
+        "--data", type=Path, metavar="DIR", help="everything that is kept (default: data)"
+    )
+
+    def run(arguments: argparse.Namespace) -> int:
+        chosen: Run = getattr(import_module(f"maskline.cli.{module}"), function)
+        return chosen(arguments)
+
+    made.set_defaults(run=run)
+    return made

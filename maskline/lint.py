@@ -1,0 +1,175 @@
+"""Checks the dialplan and the templates against the rules that keep outsiders out. Pure: text in, faults out.
+
+What it knows is in the tables below: what may be called, what must never be loaded or granted. A rule
+that has to give way gives way here, in sight.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+APPLICATIONS = frozenset(
+    {
+        *("CELGenUserEvent", "Dial", "Gosub", "Goto", "GotoIf", "Hangup", "HangupCauseClear"),
+        *("NoOp", "Playback", "Progress", "Return", "Ringing", "Set", "UserEvent", "Wait"),
+    }
+)
+FUNCTIONS = frozenset(
+    {
+        *("CALLERID", "CHANNEL", "EXISTS", "FILTER", "HANGUPCAUSE", "HANGUPCAUSE_KEYS", "IF"),
+        *("PJSIP_HEADER", "REGEX", "URIENCODE"),
+    }
+)
+# What a caller sent. Legal only inside URIENCODE(…) of a UserEvent, where it becomes plain text.
+FROM_OUTSIDE = re.compile(
+    r"\$\{(?:CALLERID\((?!dnid\))|PJSIP_HEADER|CHANNEL\(pjsip|EXTEN\b|REDIRECTING|CONNECTEDLINE)"
+)
+# Digits alone, counted one by one; or a fixed word of ours.
+EXTENSION = re.compile(r"_(?:\[\+0-9\]|\+)?X{1,15}|[a-z][a-z-]{0,30}")
+NEVER_LOADED = (
+    *("app_system", "app_exec", "app_originate", "app_externalivr", "app_mixmonitor"),
+    *("func_shell", "func_curl", "func_env", "func_db", "func_odbc", "func_realtime", "func_lock"),
+    *("pbx_spool", "pbx_lua", "pbx_ael", "pbx_dundi", "res_agi", "res_fastagi", "res_ari"),
+    *("res_pjsip_messaging", "res_pjsip_refer", "res_pjsip_diversion", "res_pjsip_send_to_voicemail"),
+    *("chan_iax2", "chan_audiosocket", "chan_websocket", "res_http_websocket", "res_clialiases"),
+)
+NEVER_GRANTED = frozenset({"all", "command", "agi", "config", "originate", "dialplan", "verbose"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A line that breaks a rule."""
+
+    file: str
+    line: int
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.rule}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    line: int
+    context: str
+    extension: str
+    label: str
+    application: str
+    arguments: str
+
+
+def check_dialplan(file: str, text: str) -> tuple[Fault, ...]:
+    """Every fault of a dialplan."""
+    return tuple(_dialplan_faults(file, text))
+
+
+def check_templates(files: Mapping[str, str]) -> tuple[Fault, ...]:
+    """Every fault of the configuration's templates, by file name."""
+    faults = [*_forbidden_modules(files.get("modules.conf", ""))]
+    faults += _forbidden_classes(files.get("manager.conf", ""))
+    for file, text in files.items():
+        for number, line in _lines(text):
+            if re.search(r"#exec\b", line):
+                faults.append(Fault(file, number, "#exec runs programs"))
+            if re.search(r"%\{(?![a-z_]+\})", line):
+                faults.append(Fault(file, number, "a placeholder is %{lower_case}"))
+    return tuple(faults)
+
+
+def _dialplan_faults(file: str, text: str) -> Iterator[Fault]:
+    steps, odd = _steps(text)
+    for number in odd:
+        yield Fault(file, number, "this line cannot be read as dialplan")
+    targets = {(one.context, one.extension) for one in steps}
+    labels = {(one.context, one.extension, one.label) for one in steps if one.label}
+    for step in steps:
+        for rule in _step_faults(step, targets, labels):
+            yield Fault(file, step.line, rule)
+
+
+def _step_faults(
+    step: _Step, targets: set[tuple[str, str]], labels: set[tuple[str, str, str]]
+) -> Iterator[str]:
+    if not EXTENSION.fullmatch(step.extension):
+        yield "an extension takes digits, counted, and no arbitrary text"
+    if step.application not in APPLICATIONS:
+        yield f"application {step.application} is not among those allowed"
+    for function in re.findall(r"\$\{([A-Z_]+)\(", step.arguments):
+        if function not in FUNCTIONS:
+            yield f"function {function} is not among those allowed"
+    bare = re.sub(r"\$\{URIENCODE\((?:[^()]|\([^()]*\))*\)\}", "", step.arguments)
+    outside = bare if step.application == "UserEvent" else step.arguments
+    if FROM_OUTSIDE.search(outside):
+        yield "what a caller sent is read only within URIENCODE of a UserEvent"
+    if step.application in ("Goto", "Gosub", "GotoIf"):
+        yield from _lost_jumps(step, targets, labels)
+
+
+def _lost_jumps(
+    step: _Step, targets: set[tuple[str, str]], labels: set[tuple[str, str, str]]
+) -> Iterator[str]:
+    where = step.arguments
+    if step.application == "GotoIf":
+        where = where.rpartition("?")[2]
+    for target in where.split(":"):
+        parts = [part.strip() for part in target.split(",")]
+        if len(parts) == 1:
+            found = not parts[0] or (step.context, step.extension, parts[0]) in labels
+        else:
+            context, extension, place = ([step.context] * (3 - len(parts)) + parts)[:3]
+            found = (context, extension) in targets and (
+                place == "1" or (context, extension, place) in labels
+            )
+        if not found:
+            yield f"there is no {target}"
+
+
+def _steps(text: str) -> tuple[list[_Step], list[int]]:
+    context = extension = ""
+    steps: list[_Step] = []
+    odd: list[int] = []
+    for number, line in _lines(text):
+        if found := re.fullmatch(r"\[([a-z-]+)\]", line):
+            context = found[1]
+            continue
+        shape = r"(?:exten\s*=>\s*([^,]+),|same\s*=>\s*)(?:\d+|n)(?:\(([a-z-]+)\))?,(\w+)(?:\((.*)\))?"
+        found = re.fullmatch(shape, line)
+        if found is None:
+            odd.append(number)
+            continue
+        extension = found[1] or extension
+        steps.append(
+            _Step(number, context, extension, found[2] or "", found[3], found[4] or "")
+        )
+    return steps, odd
+
+
+def _forbidden_modules(text: str) -> Iterator[Fault]:
+    explicit = False
+    for number, line in _lines(text):
+        name, _, value = (part.strip() for part in line.partition("="))
+        explicit = explicit or (name == "autoload" and value == "no")
+        if name in ("load", "require", "preload") and value.removesuffix(".so") in NEVER_LOADED:
+            yield Fault("modules.conf", number, f"{value} must not be loaded")
+    if not explicit:
+        yield Fault("modules.conf", 1, "modules are loaded one by one: autoload = no")
+
+
+def _forbidden_classes(text: str) -> Iterator[Fault]:
+    for number, line in _lines(text):
+        name, _, value = (part.strip() for part in line.partition("="))
+        granted = {one.strip() for one in value.split(",")} & NEVER_GRANTED
+        if name in ("read", "write") and granted:
+            yield Fault("manager.conf", number, f"class {', '.join(sorted(granted))} is a shell or more")
+        if name == "bindaddr" and value not in ("127.0.0.1", "::1"):
+            yield Fault("manager.conf", number, "AMI is for this machine alone")
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Number and content of the lines that say something; an escaped ; is content."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        content = re.sub(r"(?<!\\);.*", "", line).strip()
+        if content:
+            yield number, content
