@@ -79,7 +79,16 @@ _ROW = re.compile(
     rb'"x": ?"(?:(?P<x>[A-Za-z0-9_.:+@=/;-]{0,2000})'
     rb'|(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f]){0,4000})"\}\r?'
 )
-_START = re.compile(rb'(?=\{"t":)')
+# The same row as Asterisk's own JSON writer spells it: its field names, and in `userdeftype` the
+# name with the values behind it.
+_OWN_ROW = re.compile(
+    rb'\{"eventtime": ?"(?P<s>[0-9]{9,11})\.(?P<us>[0-9]{6})", ?'
+    rb'"eventenum": ?"(?P<e>[A-Z_]{1,32})", ?'
+    rb'"userdeftype": ?"(?P<n>[A-Z_]{0,32});?(?P<x>[A-Za-z0-9_.:+@=/;-]{0,2000})", ?'
+    rb'"uniqueid": ?"(?P<u>' + _ID + rb')?", ?"linkedid": ?"(?P<l>' + _ID + rb')?", ?'
+    rb'"channame": ?"[A-Za-z0-9_.:+@/;<>-]{0,128}"\}\r?'
+)
+_START = re.compile(rb'(?=\{"(?:t|eventtime)":)')
 _NATIVE: Mapping[bytes, EventKind] = MappingProxyType(
     {
         kind.value.encode(): kind
@@ -125,10 +134,12 @@ def parse(lines: Iterable[bytes]) -> Parsed:
 
 def _row(line: bytes) -> EventRow | None:
     """The row, or None if it is of an event that records do not need. Raises _Refused."""
-    match = _ROW.fullmatch(line)
+    match = _ROW.fullmatch(line) or _OWN_ROW.fullmatch(line)
     if match is None:
         raise _Refused
-    seconds, micros, event, name, unique_id, linked_id, extra = match.groups()
+    seconds, micros, event, name, unique_id, linked_id, extra = match.group(
+        "s", "us", "e", "n", "u", "l", "x"
+    )
     if event == b"USER_DEFINED":
         kind = _OWN.get(name)
         if extra is None:
