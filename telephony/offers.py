@@ -1,11 +1,13 @@
 """Reads an offer out of Asterisk's UserEvent, and the caller's number out of SIP headers.
 
-The dialplan hands headers over URI-encoded and untouched; here they are taken apart, and whatever
-is not plainly one phone number counts as withheld. Nothing here decides about the call.
+The dialplan hands headers over in base64 and untouched; here they are taken apart, and whatever is
+not whole or not plainly one phone number counts as withheld. Nothing here decides about the call.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,8 +25,9 @@ _CALLED = re.compile(r"\+?[0-9]{7,15}")
 _NUMBER = re.compile(r"\+?[0-9]{3,15}")
 _PRIVATE = re.compile(r"(?:^|[;,\s])(?:id|user|header)(?:$|[;,\s])", re.IGNORECASE)
 # name-addr: a quoted or bare display name, then <uri> (RFC 3261, 25.1); addr-spec: the uri alone.
-_NAME_ADDR = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"|[^"<>,]*)\s*<([^<>]*)>')
-_ADDR_SPEC = re.compile(r"\s*([^\s<>\",;]+)")
+# No two parts can take the same blanks: a kilobyte of them would otherwise take seconds.
+_NAME_ADDR = re.compile(r'(?:"(?:[^"\\]|\\.)*"\s*|[^"<>,]*)<([^<>]*)>')
+_ADDR_SPEC = re.compile(r"([^\s<>\",;]+)")
 _URI = re.compile(r"(?:sips?:([^@]*)@[^@]+|tel:(.*))", re.IGNORECASE | re.DOTALL)
 # RFC 3966, 5.1.1: may stand between the digits of a tel URI.
 _VISUAL = str.maketrans("", "", "-.()")
@@ -46,7 +49,8 @@ def read_offer(event: Event, node: str) -> Heard | None:
         return None
     unique_id, channel = event.get("Uniqueid"), event.get("Channel")
     linked_id, trunk = event.get("Linkedid"), event.get("Trunk")
-    called, at_s = event.get("Called"), event.timestamp_s
+    # Asterisk matches dashes as if they were not there.
+    called, at_s = (event.get("Called") or "").replace("-", ""), event.timestamp_s
     if not (unique_id and linked_id and channel and trunk and called) or at_s is None:
         return None
     if not _CALLED.fullmatch(called):
@@ -58,9 +62,9 @@ def read_offer(event: Event, node: str) -> Heard | None:
         trunk=trunk,
         called=called,
         caller=caller_of(
-            sender=unquote(event.get("From") or ""),
-            identity=unquote(event.get("Identity") or ""),
-            privacy=unquote(event.get("Privacy") or ""),
+            sender=_header(event.get("From"), unique_id),
+            identity=_header(event.get("Identity"), unique_id),
+            privacy=_header(event.get("Privacy"), unique_id),
             trusted=event.get("Trusted") == "yes",
         ),
         at=datetime.fromtimestamp(at_s, UTC),
@@ -68,19 +72,38 @@ def read_offer(event: Event, node: str) -> Heard | None:
     return Heard(offer, channel, unique_id, at_s)
 
 
-def caller_of(*, sender: str, identity: str, privacy: str, trusted: bool) -> str | None:
+def _header(value: str | None, unique_id: str) -> str | None:
+    """The header in `value`, "" where there was none, None where its end is lost.
+
+    The end is the channel's unique id, which no caller knows: without it, a header could cut itself
+    off in the dialplan, and a name could so put another number in the place of the caller's.
+    """
+    try:
+        raw = base64.b64decode(value or "", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    text = raw.decode(errors="replace")
+    mark = f" {unique_id}"
+    return text.removesuffix(mark).strip() if text.endswith(mark) else None
+
+
+def caller_of(
+    *, sender: str | None, identity: str | None, privacy: str | None, trusted: bool
+) -> str | None:
     """Return the caller's number as the carrier spelt it, None if it is withheld or none.
 
     `sender` is the From header, `identity` P-Asserted-Identity, `privacy` Privacy
-    (RFC 3323, 3325).
+    (RFC 3323, 3325); None for one that did not come whole.
     """
-    if _PRIVATE.search(privacy):
+    if privacy is None or _PRIVATE.search(privacy):
         return None
-    return _number(_uri_of(identity if trusted and identity else sender))
+    header = sender if not trusted or identity == "" else identity
+    return _number(_uri_of(header or ""))
 
 
 def _uri_of(header: str) -> str:
     """The first URI of a header of addresses, "" if there is none."""
+    header = header.strip()
     if len(header) > _MAX_HEADER:
         return ""
     match = _NAME_ADDR.match(header) or _ADDR_SPEC.match(header)
