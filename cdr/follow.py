@@ -23,7 +23,8 @@ LIVE_NAME = "events.jsonl"
 _ROTATED = re.compile(re.escape(LIVE_NAME) + r"\.[0-9]+")
 _HEAD_BYTES = 4096
 _ROW_BYTES = 8192  # no row is longer
-_FIRST_ROW = re.compile(rb'(?m)^\{"t": ?"([0-9]{9,11})\.([0-9]{6})".*\n')
+_FIRST_ROW = re.compile(rb'(?m)^\{"(?:t|eventtime)": ?"[0-9]{9,11}\.[0-9]{6}".*\n')
+_OUR_NUMBERS = 10**15  # nanoseconds since 1970, the least there may be
 _SETTLED_S = 60  # a rotated file is not deleted while Asterisk may still hold it open for a row
 
 
@@ -45,7 +46,6 @@ class _Opened:
     size: int
     changed_s: float
     file: str
-    first_us: int
 
 
 class Follower:
@@ -109,7 +109,7 @@ class Follower:
         """
         try:
             if self._live.stat().st_size > over_bytes:
-                self._live.rename(self._live.with_name(f"{LIVE_NAME}.{now_ns}"))
+                self._live.rename(self._free_name(now_ns))
         except FileNotFoundError:
             return ()
         except OSError as error:
@@ -127,6 +127,17 @@ class Follower:
         except OSError as error:
             raise SpoolUnreadable(error.strerror) from error
         return tuple(gone)
+
+    def _free_name(self, now_ns: int) -> Path:
+        """A name behind those of all files rotated before, even if the clock was set back."""
+        taken = [_number(path.name) for path in self._rotated()]
+        return self._live.with_name(f"{LIVE_NAME}.{max([now_ns, *(n + 1 for n in taken)])}")
+
+    def _rotated(self) -> list[Path]:
+        try:
+            return [path for path in self._folder.iterdir() if _ROTATED.fullmatch(path.name)]
+        except FileNotFoundError:
+            return []
 
     def _state(self) -> tuple[object, ...]:
         """Changes whenever a file grew, shrank, came or went."""
@@ -153,16 +164,9 @@ class Follower:
         opened: dict[str, _Opened] = {}
         try:
             self._open(self._live, opened)
-            try:
-                paths = [path for path in self._folder.iterdir() if _ROTATED.fullmatch(path.name)]
-            except FileNotFoundError:
-                paths = []
-            for path in paths:
+            for path in self._rotated():
                 self._open(path, opened)
-            yield sorted(
-                opened.values(),
-                key=lambda file: (file.path == self._live, file.first_us, file.path.name),
-            )
+            yield sorted(opened.values(), key=lambda file: _place(file.path.name))
         finally:
             for file in opened.values():
                 os.close(file.fd)
@@ -173,11 +177,11 @@ class Follower:
         except FileNotFoundError:
             return
         stat = os.fstat(fd)
-        known = _identify(os.pread(fd, _HEAD_BYTES, 0), int(stat.st_mtime_ns / 1000))
-        if known is None or known[0] in opened:  # too young to be known; or renamed while we looked
+        known = _identify(os.pread(fd, _HEAD_BYTES, 0))
+        if known is None or known in opened:  # too young to be known; or renamed while we looked
             os.close(fd)
             return
-        opened[known[0]] = _Opened(path, fd, stat.st_size, stat.st_mtime, *known)
+        opened[known] = _Opened(path, fd, stat.st_size, stat.st_mtime, known)
 
     def _read(self, file: _Opened) -> Chunk | None:
         position = self._positions.get(file.file, 0)
@@ -221,13 +225,24 @@ def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
         return None
 
 
-def _identify(head: bytes, changed_us: int) -> tuple[str, int] | None:
-    """What the file is known by, and when it begins; None while it has no row to be known by."""
+def _place(name: str) -> tuple[int, int]:
+    """Sorts the files' names, the oldest first.
+
+    Our own numbers are times and grow; small ones are another rotator's, which counts backwards.
+    """
+    if name == LIVE_NAME:
+        return (2, 0)
+    number = _number(name)
+    return (1, number) if number >= _OUR_NUMBERS else (0, -number)
+
+
+def _number(name: str) -> int:
+    return int(name.rpartition(".")[2])
+
+
+def _identify(head: bytes) -> str | None:
+    """What the file is known by; None while it has no row to be known by."""
     first = _FIRST_ROW.search(head)
-    if first is not None:
-        return _digest(first.group()), int(first[1]) * 1_000_000 + int(first[2])
-    return (_digest(head), changed_us) if len(head) == _HEAD_BYTES else None
-
-
-def _digest(raw: bytes) -> str:
-    return blake2b(raw, digest_size=12).hexdigest()
+    if first is None and len(head) < _HEAD_BYTES:
+        return None
+    return blake2b(first.group() if first else head, digest_size=12).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,8 @@ class World:
         await ingester.drain()
         return ingester
 
-    async def records(self, **wanted: Any) -> list[CallRecord]:
-        found = await self.db.read(
-            lambda conn: records.page(conn, records.Filter(**wanted), limit=500)
-        )
+    async def records(self) -> list[CallRecord]:
+        found = await self.db.read(lambda conn: records.page(conn, records.Filter(), limit=500))
         return list(found.items)
 
     async def history(self, conversation_id: str = "chat-1") -> list[HistoryEntry]:
@@ -69,13 +68,11 @@ class World:
         return list(found.items)
 
     async def logs(self, *user_ids: str) -> list[LogEntry]:
-        return [
-            entry
-            for user_id in user_ids or ("u-1", "u-2")
-            for entry in (
-                await self.db.read(lambda conn, one=user_id: call_log.page(conn, one, limit=500))
-            ).items
-        ]
+        found: list[LogEntry] = []
+        for user_id in user_ids or ("u-1", "u-2"):
+            page = await self.db.read(partial(call_log.page, user_id=user_id, limit=500))
+            found.extend(page.items)
+        return found
 
     async def open(self) -> int:
         return len(await self.db.read(lambda conn: conn.execute(select(open_calls)).all()))

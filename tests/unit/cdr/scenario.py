@@ -1,4 +1,4 @@
-"""Scenarios as text: a title, the rows as they stand on the disk, and the record expected of them."""
+"""Scenarios as text: a title, the rows as they stand on the disk, the record expected of them."""
 
 from __future__ import annotations
 

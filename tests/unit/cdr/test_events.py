@@ -1,0 +1,222 @@
+"""What counts as a row, and what a caller can do about it: nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdr.events import EventKind, EventRow, Parsed, figure, integer, parse, thaw
+
+CHANNEL = "n0123456789ab-1700000000.1"
+OFFER = {
+    "t": "1700000000.000250",
+    "e": "USER_DEFINED",
+    "n": "OFFER",
+    "u": CHANNEL,
+    "l": CHANNEL,
+    "c": "PJSIP/carrier-a-00000001",
+    "x": "trunk=carrier-a;called=+74951110001",
+}
+
+
+def line(**changes: object) -> bytes:
+    return json.dumps(OFFER | changes, separators=(",", ":")).encode()
+
+
+def nothing_but_garbage(parsed: Parsed) -> bool:
+    return parsed.rows == () and parsed.garbage == 1
+
+
+def test_a_row_is_read_as_it_stands() -> None:
+    [row] = parse([line()]).rows
+    assert row == EventRow(
+        1_700_000_000_000_250,
+        EventKind.OFFER,
+        CHANNEL,
+        CHANNEL,
+        "trunk=carrier-a;called=+74951110001",
+    )
+    assert row.values() == {"trunk": "carrier-a", "called": "+74951110001"}
+
+
+def test_values_are_split_at_the_first_equals_sign_and_the_first_of_a_key_counts() -> None:
+    [row] = parse([line(x="who=AbC_-==;who=other;reason=blocked;empty=;bare")]).rows
+    assert row.values() == {"who": "AbC_-==", "reason": "blocked", "empty": ""}
+
+
+def test_a_row_survives_staging() -> None:
+    [row] = parse([line()]).rows
+    kept = json.loads(json.dumps(row.freeze()))
+    assert thaw(CHANNEL, kept) == row
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [("ANSWER", EventKind.ANSWER), ("LINKEDID_END", EventKind.LINKEDID_END)],
+)
+def test_a_native_event_is_read_without_its_extra(event: str, kind: EventKind) -> None:
+    [row] = parse([line(e=event, n="", x='{"hangupcause":16}')]).rows
+    assert (row.kind, row.extra) == (kind, "")
+
+
+def test_a_node_start_belongs_to_no_call() -> None:
+    [row] = parse([line(e="NODE_START", n="", u="", l="", c="", x="boot=b2")]).rows
+    assert row == EventRow(1_700_000_000_000_250, EventKind.NODE_START, "", "", "boot=b2")
+
+
+@pytest.mark.parametrize("event", ["HANGUP", "CHAN_START", "BRIDGE_ENTER"])
+def test_events_that_records_do_not_need_are_no_garbage(event: str) -> None:
+    parsed = parse([line(e=event, n="", x='{"hangupcause":16,"dialstatus":"BUSY"}')])
+    assert (parsed.rows, parsed.garbage, parsed.ignored) == ((), 0, 1)
+
+
+def test_an_event_of_ours_that_is_not_known_yet_is_no_garbage() -> None:
+    assert parse([line(n="HANDOVER", x="to=gsm")]).ignored == 1
+
+
+def test_a_native_name_does_not_make_an_event_of_ours() -> None:
+    parsed = parse([line(n="LINKEDID_END"), line(n="NODE_START"), line(e="END", n="")])
+    assert parsed.rows == ()
+
+
+HOSTILE = [
+    "\r\n",
+    "\x00",
+    '"',
+    "\\",
+    "${SHELL(id)}",
+    "a,b",
+    "a&b",
+    "%0d%0a",
+    "тест",
+    "<script>",
+    "a b",
+    "'",
+    "`",
+    "|",
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.parametrize("field", ["t", "e", "n", "u", "l", "c", "x"])
+def test_a_value_outside_the_alphabet_refuses_the_row(field: str, hostile: str) -> None:
+    if field == "c" and hostile == "<script>":
+        return  # Asterisk itself names channels like this: <ZOMBIE>
+    assert nothing_but_garbage(parse([line(**{field: OFFER[field] + hostile})]))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        line()[:-1],
+        line()[1:],
+        line() + b"}",
+        line(t="1700000000"),
+        line(t=1700000000.5),
+        line(t="-1700000000.000000"),
+        line(u=""),
+        line(l=""),
+        line(l="x" * 129),
+        line(x="a=" + "b" * 2000),
+        line(x={"a": "b"}),
+        line().replace(b'"e"', b'"n"', 1),
+    ],
+)
+def test_what_is_nearly_a_row_is_garbage(raw: bytes) -> None:
+    assert nothing_but_garbage(parse([raw]))
+
+
+def escaped_as_asterisk_does(value: str) -> str:
+    """Asterisk's JSON writer escapes the quote and nothing else."""
+    return value.replace('"', '\\"')
+
+
+FORGED = line(n="END", x="by=callee;cause=16").decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"a\r\n{FORGED}\r\n",
+        f'"}}\n{FORGED}\n',
+        f"\\\n{FORGED}\n",
+        FORGED,
+        '","e":"USER_DEFINED","n":"END',
+        '\\","e":"USER_DEFINED","n":"END',
+        '\\\\","x":"by=callee',
+        'x"}',
+        '\\"}',
+    ],
+)
+@pytest.mark.parametrize("event", ["USER_DEFINED", "HANGUP", "ANSWER"])
+@pytest.mark.parametrize("field", ["c", "x"])
+def test_a_value_cannot_forge_a_row(value: str, event: str, field: str) -> None:
+    fields = OFFER | {"e": event, "n": "OFFER" if event == "USER_DEFINED" else "", field: value}
+    text = ",".join(f'"{key}":"{escaped_as_asterisk_does(of)}"' for key, of in fields.items())
+    parsed = parse(("{" + text + "}").encode().split(b"\n"))
+    assert [row for row in parsed.rows if row.kind is not EventKind.ANSWER] == []
+    assert all(row.extra == "" for row in parsed.rows)
+
+
+@given(st.text(max_size=60), st.sampled_from(["c", "x", "u", "l"]))
+def test_no_text_in_a_field_makes_another_row_of_it(value: str, field: str) -> None:
+    fields = OFFER | {field: value}
+    text = ",".join(f'"{key}":"{escaped_as_asterisk_does(of)}"' for key, of in fields.items())
+    for row in parse(("{" + text + "}").encode().split(b"\n")).rows:
+        assert row.kind is EventKind.OFFER
+        assert field == "c" or value in (row.extra, row.unique_id, row.linked_id)
+
+
+@given(st.lists(st.binary(max_size=200)))
+def test_any_bytes_are_read_without_an_error(lines: list[bytes]) -> None:
+    parsed = parse(lines)
+    assert parsed.garbage == len(lines)
+
+
+@given(st.integers(0, len(line()) - 1))
+def test_a_torn_row_does_not_take_the_next_one_with_it(cut: int) -> None:
+    parsed = parse([line()[:cut] + line(n="PLAN", x="session=ses_1")])
+    assert [row.kind for row in parsed.rows] == [EventKind.PLAN]
+    assert parsed.garbage == (cut > 0)
+
+
+def test_two_rows_on_one_line_are_both_kept() -> None:
+    parsed = parse([line() + line(n="PLAN", x="session=ses_1")])
+    assert [row.kind for row in parsed.rows] == [EventKind.OFFER, EventKind.PLAN]
+
+
+def test_a_row_behind_the_zeros_of_a_power_cut_is_kept() -> None:
+    assert len(parse([b"\0" * 4000 + line()]).rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0", 0),
+        ("17", 17),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("128", None),
+        ("9" * 30, None),
+    ],
+)
+def test_integers_are_bounded(text: str, value: int | None) -> None:
+    assert integer({"cause": text}, "cause", most=127) == value
+    assert integer({}, "cause") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0.0205", 0.0205), ("-1.5", -1.5), ("", None), ("nan", None), ("inf", None), ("1e9", None)],
+)
+def test_figures_are_plain_decimals(text: str, value: float | None) -> None:
+    assert figure({"rtt": text}, "rtt") == value
