@@ -63,6 +63,7 @@ TABLE = """
     CHANUNAVAIL 127   504  300     -       -         failed            no
     CHANUNAVAIL 127   599  300     -       -         failed            no
     CHANUNAVAIL 127   300  300     -       -         failed            no
+    CHANUNAVAIL 17    300  300     -       -         failed            no
     CHANUNAVAIL 127   302  300     -       -         failed            no
     CHANUNAVAIL 17    503  300     -       -         failed            no
     CHANUNAVAIL 3     -    0       -       -         failed            no
@@ -83,11 +84,13 @@ TABLE = """
     CANCEL      127   487  3000    -       0         missed            yes
     CANCEL      0     -    3000    -       -         cancelled         yes
     CANCEL      0     183  4000    1000    -         missed            yes
+    CANCEL      0     183  9000    1000    -         missed            yes
     CANCEL      0     183  3999    1000    -         cancelled         yes
     CANCEL      0     183  3000    0       -         missed            yes
     CANCEL      0     183  -       1000    -         cancelled         yes
     DONTCALL    0     -    0       -       -         failed            no
     TORTURE     0     -    0       -       -         failed            no
+    TORTURE     0     -    9000    -       2000      missed            no
     INVALIDARGS 0     -    0       -       -         failed            no
     -           -     -    -       -       -         failed            no
     -           -     -    -       -       2000      missed            no

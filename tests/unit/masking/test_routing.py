@@ -111,6 +111,14 @@ class TestALiveLease:
         assert {step.dial for step in decision.attempts[0].steps} == {ANNA}
         assert {step.caller_id for step in decision.attempts[0].steps} == {ONE.e164}
 
+    def test_does_not_depend_on_who_was_named_first(self) -> None:
+        buyer, seller = DRAFT.participants
+        session = replace(a_session(), participants=(seller, buyer))
+
+        decision = plan(replace(FACTS, session=session))
+
+        assert {step.dial for step in decision.attempts[0].steps} == {PETR}
+
     def test_carries_calls_until_the_millisecond_it_expires(self) -> None:
         assert isinstance(decided(now=NOW + DAY - MS), Plan)
         assert refusal(now=NOW + DAY).reason is R.COOLING
@@ -325,13 +333,15 @@ class TestFactsThatDoNotBelongToTheOffer:
         assert lease is not None
         return lease
 
-    def test_a_lease_of_another_number(self) -> None:
-        other = replace(self.lease(), number=TWO)
+    @pytest.mark.parametrize("number_id", [0, 2])
+    def test_a_lease_of_another_number(self, number_id: int) -> None:
+        other = replace(self.lease(), number=replace(ONE, id=number_id))
 
         assert refusal(replace(FACTS, lease=other)).reason is R.UNKNOWN_CALLER
 
-    def test_a_lease_of_another_session(self) -> None:
-        other = replace(self.lease(), session_id="ses_2")
+    @pytest.mark.parametrize("session_id", ["ses_0", "ses_2"])
+    def test_a_lease_of_another_session(self, session_id: str) -> None:
+        other = replace(self.lease(), session_id=session_id)
 
         assert refusal(replace(FACTS, lease=other)).reason is R.UNKNOWN_CALLER
 
