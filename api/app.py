@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from pydantic_core import to_json
 from api import openapi, reference
 from api.auth import Keyring
 from api.dispatch import endpoint
+from api.entropy import Reservoir
 from api.errors import ExpectationFailed
 from api.guard import guard
 from api.metrics import ApiMetrics
@@ -21,6 +23,7 @@ from api.table import ROUTES
 
 def create_app(services: Services) -> web.Application:
     """The API over `services`, to be run by `create_runner`."""
+    services = replace(services, entropy=Reservoir(services.entropy))
     metrics = ApiMetrics()
     running = Running(
         pages=_pages(),

@@ -5,9 +5,10 @@ The order is fixed: key, role, media type, size, JSON, fields; only then does th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from re import compile as pattern
+from string import Formatter
 from typing import Final
 from urllib.parse import quote
 
@@ -39,6 +40,7 @@ _NO_QUERY: Final = NoQuery()
 _IDEMPOTENCY_KEY: Final = pattern(r"[!-~]{1,255}")
 
 Endpoint = Callable[[web.Request], Awaitable[web.Response]]
+Locate = Callable[[bytes], str]
 
 
 def endpoint(route: Route, services: Services, running: Running) -> Endpoint:
@@ -46,6 +48,7 @@ def endpoint(route: Route, services: Services, running: Running) -> Endpoint:
     parameters = {one.name: pattern(one.pattern) for one in route.parameters}
     missing = route.missing or NotFound
     parse = _parser(route)
+    locate = _locator(route.location)
 
     async def serve(raw: web.Request) -> web.Response:
         raw[ROUTE] = route
@@ -76,7 +79,7 @@ def endpoint(route: Route, services: Services, running: Running) -> Endpoint:
             bearer=bearer,
             commit=_commit(raw, route, services, running.metrics, key, body, now),
         )
-        return _response(route, await route.handler(request))
+        return _response(await route.handler(request), locate)
 
     return serve
 
@@ -160,17 +163,26 @@ def _commit(
     return commit
 
 
-def _response(route: Route, made: Answer) -> web.Response:
+def _response(made: Answer, locate: Locate | None) -> web.Response:
     response = web.Response(status=made.status, body=made.body or None, headers=made.headers)
     if made.body:
         response.headers["Content-Type"] = made.content_type
-    if route.location and made.status == 201:
-        response.headers["Location"] = _location(route.location, from_json(made.body))
+    if locate is not None and made.status == 201:
+        response.headers["Location"] = locate(made.body)
     return response
 
 
-def _location(template: str, fields: Mapping[str, object]) -> str:
-    return template.format_map({name: quote(str(value), safe="") for name, value in fields.items()})
+def _locator(template: str) -> Locate | None:
+    """Makes the `Location` of what was made from the answer that describes it."""
+    if not template:
+        return None
+    names = [name for _, name, _, _ in Formatter().parse(template) if name]
+
+    def locate(body: bytes) -> str:
+        fields = from_json(body)
+        return template.format(**{name: quote(str(fields[name]), safe="") for name in names})
+
+    return locate
 
 
 def _whole_ms(at: datetime) -> datetime:

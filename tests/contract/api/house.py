@@ -41,7 +41,7 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401 (JSON)
         return json.loads(self.body)
 
     @property
@@ -197,7 +197,7 @@ class House:
         self,
         method: str,
         path: str,
-        body: Any = None,
+        body: object = None,
         *,
         role: str | None = "admin",
         headers: Mapping[str, str] | None = None,
@@ -242,11 +242,12 @@ class House:
         sent = {"pool": "default", "trunk": "carrier-a", "numbers": list(given)}
         assert (await self.ask("POST", "/v1/numbers", sent)).status == 201
 
-    async def open_session(self, **changes: Any) -> Any:
+    async def open_session(self, **changes: object) -> dict[str, Any]:
         """A new session as the API answers it."""
         reply = await self.ask("POST", "/v1/sessions", session(**changes))
         assert reply.status == 201, reply.body
-        return reply.json()
+        made: dict[str, Any] = reply.json()
+        return made
 
     async def _make_key(self, role: KeyRole) -> str:
         text = keys.new_key(os.urandom(keys.KEY_BYTES))
@@ -257,7 +258,7 @@ class House:
         return text
 
 
-def phones_in(value: Any) -> Iterator[str]:
+def phones_in(value: object) -> Iterator[str]:
     """Every phone in a body."""
     match value:
         case dict():
@@ -269,9 +270,11 @@ def phones_in(value: Any) -> Iterator[str]:
         case list():
             for inner in value:
                 yield from phones_in(inner)
+        case _:
+            pass
 
 
-def trunk(**changes: Any) -> dict[str, Any]:
+def trunk(**changes: object) -> dict[str, Any]:
     """The contract's trunk."""
     return {
         "name": "carrier-a",
@@ -286,7 +289,7 @@ def trunk(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def session(**changes: Any) -> dict[str, Any]:
+def session(**changes: object) -> dict[str, Any]:
     """The contract's session."""
     return {
         "conversation_id": "chat-81",
@@ -301,7 +304,7 @@ def session(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def participants(**of_buyer: Any) -> list[dict[str, Any]]:
+def participants(**of_buyer: object) -> list[dict[str, Any]]:
     """The contract's two, the buyer changed."""
     first, second = session()["participants"]
     return [first | of_buyer, second]

@@ -65,8 +65,8 @@ async def test_the_reading_side_answers_in_pages(house: House) -> None:
         "/v1/users/u-2/call-log",
         "/v1/conversations/chat-81/history",
         "/v1/calls",
-        "/v1/calls?session_id=ses_1&conversation_id=chat-81&user_id=u-1&outcome=missed"
-        "&from=2026-11-01T00:00:00Z&until=2026-12-01T00:00:00Z",
+        "/v1/calls?session_id=ses_1&conversation_id=chat-81&user_id=u-1&outcome=missed",
+        "/v1/calls?from=2026-11-01T00:00:00Z&until=2026-12-01T00:00:00Z",
     ):
         page = await house.ask("GET", path)
         assert page.status == 200

@@ -115,7 +115,7 @@ async def test_a_crash_between_effect_and_answer_keeps_neither(
     module: Any = sessions if broken == "open_session" else idempotency
     real = getattr(module, broken)
 
-    def crash(*args: Any, **kwargs: Any) -> None:
+    def crash(*args: object, **kwargs: object) -> None:
         real(*args, **kwargs)
         raise RuntimeError("power cut while handling +79161234567")
 

@@ -11,7 +11,7 @@ from tests.contract.api.house import PROXY, House, trunk
 OTHER = "+74951110002"
 
 
-def numbers(**changes: Any) -> dict[str, Any]:
+def numbers(**changes: object) -> dict[str, Any]:
     return {"pool": "default", "trunk": "carrier-a", "numbers": [PROXY]} | changes
 
 
