@@ -1,0 +1,156 @@
+"""What a look-up says of an offer: whose lease it is, and whom it reaches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection
+
+from masking.model import Phone, Role
+from masking.routing import RoutingFacts
+from storage import Database, blocks, routing, sessions
+from storage.vault import Vault
+from tests.support.statements import statements
+from tests.support.storage import (
+    ANNA,
+    BUYER,
+    DAY,
+    NOW,
+    PETR,
+    SELLER,
+    a_draft,
+    a_person,
+    opened,
+    proxies,
+    stocked,
+)
+
+STRANGER = Phone("+79031112233")
+
+
+async def facts(
+    db: Database, vault: Vault, number: Phone, caller: Phone | None = ANNA
+) -> RoutingFacts:
+    return await db.read(lambda conn: routing.facts(conn, vault, number=number, caller=caller))
+
+
+async def test_a_caller_is_found_with_the_whole_session(db: Database, vault: Vault) -> None:
+    await stocked(db, vault)
+    session = await opened(db, vault)
+
+    for role, phone in ((Role.BUYER, ANNA), (Role.SELLER, PETR)):
+        lease = session.lease(role)
+        assert lease is not None
+        found = await facts(db, vault, lease.number.e164, phone)
+        assert (found.number, found.lease, found.session) == (lease.number, lease, session)
+        assert found.pool is not None
+        assert found.pool.name == "default"
+        assert not found.blocked
+
+
+async def test_each_caller_of_a_shared_number_reaches_their_own_session(
+    db: Database, vault: Vault
+) -> None:
+    await stocked(db, vault, size=1)
+    drafts = [a_draft(a_person(Role.BUYER, n), a_person(Role.SELLER, n)) for n in range(5)]
+    there = [await opened(db, vault, draft) for draft in drafts]
+
+    for session in there:
+        for participant in session.participants:
+            found = await facts(db, vault, proxies(1)[0], participant.phone)
+            assert found.session == session
+            assert found.lease == session.lease(participant.role)
+
+
+@pytest.mark.parametrize("caller", [STRANGER, None])
+async def test_of_strangers_only_the_number_is_known(
+    db: Database, vault: Vault, caller: Phone | None
+) -> None:
+    await stocked(db, vault)
+    session = await opened(db, vault)
+    number = session.leases[0].number
+
+    found = await facts(db, vault, number.e164, caller)
+
+    assert found.number == number
+    assert (found.lease, found.session) == (None, None)
+
+
+async def test_a_number_that_is_none_of_ours_has_no_facts(db: Database, vault: Vault) -> None:
+    await stocked(db, vault)
+
+    assert await facts(db, vault, Phone("+74950000000")) == RoutingFacts()
+
+
+async def test_a_lease_that_is_over_is_still_known_until_another_takes_its_place(
+    db: Database, vault: Vault
+) -> None:
+    await stocked(db, vault, size=1, cool_down=timedelta(0))
+    first = await opened(db, vault)
+    number = first.leases[0].number.e164
+    await db.write(lambda conn: sessions.close(conn, first.id, NOW))
+    assert (await facts(db, vault, number)).session is not None
+    second = await opened(db, vault, now=NOW + timedelta(seconds=1))
+    assert (await facts(db, vault, number)).session == second
+    await db.write(lambda conn: sessions.close(conn, second.id, NOW + timedelta(seconds=2)))
+
+    found = await facts(db, vault, number)
+
+    assert found.session is not None
+    assert found.session.id == second.id, "the last one, not the first"
+    assert found.lease is not None
+    assert found.lease.role is Role.BUYER
+
+
+@pytest.mark.parametrize(
+    ("who", "whom", "blocked"),
+    [("u-1", "u-2", True), ("u-2", "u-1", True), ("u-2", "u-9", False), ("u-9", "u-1", False)],
+)
+async def test_a_block_counts_in_both_directions_of_the_pair_only(
+    db: Database, vault: Vault, who: str, whom: str, blocked: bool
+) -> None:
+    await stocked(db, vault)
+    session = await opened(db, vault)
+    await db.write(lambda conn: blocks.block(conn, who, whom, "spam", NOW))
+
+    for participant, lease in zip(session.participants, session.leases, strict=True):
+        found = await facts(db, vault, lease.number.e164, participant.phone)
+        assert found.blocked is blocked
+
+
+async def test_who_has_no_phone_is_found_through_the_other(db: Database, vault: Vault) -> None:
+    await stocked(db, vault)
+    session = await opened(db, vault, a_draft(BUYER, replace(SELLER, phone=None)))
+
+    found = await facts(db, vault, session.leases[0].number.e164, ANNA)
+
+    assert found.session == session
+
+
+async def test_a_decision_costs_two_statements(db: Database, vault: Vault) -> None:
+    await stocked(db, vault)
+    session = await opened(db, vault)
+
+    def work(conn: Connection) -> list[str]:
+        with statements(conn) as seen:
+            number = session.leases[0].number.e164
+            routing.facts(conn, vault, number=number, caller=ANNA)
+        return seen
+
+    assert len(await db.read(work)) == 2
+
+
+async def test_opening_a_session_costs_four_statements(db: Database, vault: Vault) -> None:
+    await stocked(db, vault)
+    await opened(db, vault)  # the pool's numbers are in memory now
+
+    def work(conn: Connection) -> list[str]:
+        with statements(conn) as seen:
+            sessions.open_session(
+                conn, vault, a_draft(), now=NOW + DAY / 4, session_id="ses_x", rotation=1
+            )
+        return seen
+
+    assert len(await db.write(work)) == 4
