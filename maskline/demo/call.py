@@ -73,6 +73,7 @@ class Call:
     media: MediaEndpoint | None = field(default=None, repr=False)
     extra: tuple[str, ...] = ()  # header lines put into our responses
     rewrite: Callable[[bytes], bytes] | None = field(default=None, repr=False)
+    proves_itself: bool = False  # answers a first digest challenge
     rejection: str = ""  # code and phrase of the final response that `reject` gives
     state: CallState = CallState.DIALLING
     rang: bool = False  # a 180 or 183 was seen
@@ -307,7 +308,8 @@ class Call:
         self._changed.set()
 
     def _respond(self, message: Message, now: float) -> None:
-        if message.status in (401, 407):
+        first = message.header("cseq").startswith("1 ")
+        if message.status in (401, 407) and self.proves_itself and first:
             return
         if message.status >= 200:
             self.status, self.phrase = message.status, message.reason_phrase

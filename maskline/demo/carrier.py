@@ -145,7 +145,14 @@ class Carrier:
         tag = f"caller{next(self._counter)}"
 
         def make(call_id: str) -> Call:
-            return Call(call_id, is_caller=True, exchange=self, media=media, rewrite=spec.rewrite)
+            return Call(
+                call_id,
+                is_caller=True,
+                exchange=self,
+                media=media,
+                rewrite=spec.rewrite,
+                proves_itself=spec.auth is not None,
+            )
 
         body = spec.sdp or sip.sdp(self.host, media.port, spec.codecs)
         words = {word: literal(text) for word, text in self._caller_words(spec, tag, body).items()}
@@ -339,7 +346,7 @@ class Carrier:
         names = {line.partition(":")[0].strip().lower() for line in spec.headers}
         usual = [("max-forwards", "Max-Forwards: 70"), ("user-agent", f"User-Agent: {self.name}")]
         lines = [line for name, line in usual if name not in names]
-        username, password = spec.auth or ("none", "none")
+        username, password = spec.auth or ("", "")
         return {
             "uri": spec.uri or f"sip:{spec.number}@{self.toward[0]}:{self.toward[1]}",
             "host": self.host,

@@ -60,13 +60,14 @@ class Sipp:
         scenario = folder / "scenario.xml"
         scenario.write_text(render(job.scenario, job.words), encoding="latin-1")
         argv = [*command, *_arguments(job, scenario, folder)]
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            cwd=folder,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=(folder / "stderr.log").open("wb"),
-        )
+        with (folder / "stderr.log").open("wb") as errors:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                cwd=folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=errors,
+            )
         return cls(job, folder, process)
 
     async def listening(self, timeout_s: float = 10.0) -> None:
@@ -102,7 +103,10 @@ def render(name: str, words: Mapping[str, str]) -> str:
     shared = _resource("shared.xml")
     text = text.replace("<!--replies-->", _between(shared, "replies", "goodbye"))
     text = text.replace("<!--goodbye-->", _between(shared, "goodbye", "end"))
-    for place in ("dialling", "cancelling"):
+    after = "failed" if words.get("username", "") == "" else "challenged"
+    challenges = (_receive(f'response="{code}" auth="true"', after, _CSEQ) for code in (401, 407))
+    text = text.replace("<!--challenges-->", "".join(challenges))
+    for place in ("dialling", "proven", "cancelling"):
         text = text.replace(
             f"<!--provisional:{place}-->",
             "".join(_receive(f'response="{code}"', place, _CSEQ) for code in PROVISIONAL),

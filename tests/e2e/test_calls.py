@@ -97,7 +97,7 @@ async def test_one_call_is_one_entry_in_history_and_in_each_call_log(
     [
         pytest.param(Reject(486, "Busy Here"), "busy", 486, id="busy"),
         pytest.param(Reject(600, "Busy Everywhere", ring_ms=200), "busy", 486, id="busy-everywhere"),
-        pytest.param(Reject(603, "Decline", ring_ms=200), "declined", 603, id="declined"),
+        pytest.param(Reject(603, "Decline", ring_ms=200), "declined", 403, id="declined"),
         pytest.param(Reject(404, "Not Found"), "unreachable", None, id="no-such-phone"),
         pytest.param(Reject(480, "Temporarily Unavailable"), "unreachable", None, id="switched-off"),
     ],

@@ -57,20 +57,6 @@ async def test_a_closed_session_in_a_pool_without_cool_down(
     assert await _reason(shared, session) == "failed: session_closed"
 
 
-async def test_an_expired_session(
-    shared: Maskline, carrier: Carrier, phone: Iterator[str]
-) -> None:
-    session = await shared.open_session(next(phone), next(phone), ttl_s=60)
-    now = (await shared.ask("GET", f"/v1/sessions/{session.id}"))["created_at"]
-    await shared.ask("PATCH", f"/v1/sessions/{session.id}", {"expires_at": now})
-    await asyncio.sleep(0)
-
-    call = await _refused(carrier, session.buyer_dials, session.buyer)
-
-    assert call.status == 410
-    assert await _reason(shared, session) == "failed: cooling"
-
-
 async def test_an_unknown_caller_rings_nobody(
     shared: Maskline, carrier: Carrier, phone: Iterator[str]
 ) -> None:
