@@ -142,6 +142,8 @@ def _endpoint(trunk: Trunk, media_address: str | None) -> Iterator[tuple[str, st
     yield "suppress_q850_reason_headers", "yes"
     yield "allow_transfer", "no"
     yield "allow_subscribe", "no"
+    # Numbers come whole; a short one is no number of ours.
+    yield "allow_overlap", "no"
     yield "direct_media", "no"
     yield "rtp_symmetric", "no"
     yield "rewrite_contact", "no"

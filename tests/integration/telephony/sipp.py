@@ -55,7 +55,9 @@ def pause(ms: int) -> str:
     return f'<pause milliseconds="{ms}"/>\n'
 
 
-def request(method: str, cseq: int, *, to: str = "[last_To:]", sdp: bool = False, head: str = "") -> str:
+def request(
+    method: str, cseq: int, *, to: str = "[last_To:]", sdp: bool = False, head: str = ""
+) -> str:
     caller = "%(caller)s"
     body = f"Content-Type: application/sdp\nContent-Length: [len]\n\n{_SDP}"
     return _send(
@@ -226,7 +228,14 @@ async def sipp(
             *target,
             *("-sf", str(file), "-i", host, "-p", str(port), "-s", number, "-nostdin"),
             *("-m", str(calls), "-r", str(rate), "-trace_msg", "-message_file", str(messages)),
-            *("-timeout", "40", "-timeout_error", "-trace_err", "-error_file", f"{folder}/{name}.err"),
+            *(
+                "-timeout",
+                "40",
+                "-timeout_error",
+                "-trace_err",
+                "-error_file",
+                f"{folder}/{name}.err",
+            ),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,

@@ -19,7 +19,6 @@ from tests.integration.telephony.conftest import (
     step,
 )
 
-
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -59,8 +58,12 @@ async def test_a_call_that_the_caller_ends(bench: Bench, node: Node) -> None:
     assert {row.kind for row in rows if row.leg == "callee"} == {"ANSWER", "LEG"}
     assert one(rows, "OFFER") == {"trunk": "carrier-a", "called": "+74951110001"}
     assert one(rows, "PLAN") == {
-        **{"session": "ses_1", "caller": "buyer", "callee": "seller", "lang": "ru"},
-        **{"in": "+74951110001", "out": "+74951110002"},
+        "session": "ses_1",
+        "caller": "buyer",
+        "callee": "seller",
+        "lang": "ru",
+        "in": "+74951110001",
+        "out": "+74951110002",
     }
     assert one(rows, "ATTEMPT") == {"n": "1", "channel": "gsm", "trunk": "carrier-b"}
     end = one(rows, "ATTEMPT_END")
