@@ -8,9 +8,12 @@ therefore taken only if it begins exactly as this Asterisk begins its events (`m
     Event: Hangup / Privilege: call,all / Timestamp: 1700000000.123456 / SystemName: <secret>
 
 and everything else only if its second line is an ActionID of this very connection, which is as
-hard to guess. (In the few lists whose items carry it last, what is forged into an item would end
-in the item's own ActionID: those are marked, and not believed unless asked for.) The encoder in
-turn refuses whatever Asterisk would read as something else.
+hard to guess. What a caller adds to a frame instead of starting one shows as a header that stands
+twice (`Frame.get`) or, if the frame is ended before its true headers, by the debris behind it:
+such an event is rejected, such an item of a list loses all its headers. (In the few lists whose
+items carry their ActionID last, what is forged into an item would end in the item's own: those are
+marked, and not believed unless asked for.) The encoder in turn refuses whatever Asterisk would
+read as something else.
 
 This module must never do I/O, look at a clock, or keep more than one unfinished frame.
 """
@@ -50,6 +53,8 @@ _END = b"\r\n\r\n"
 _GREETING = b"Asterisk Call Manager/"
 _HEADER_NAME = re.compile(r"[!-9;-~]+")
 _UNSENDABLE = re.compile(rb"[\r\n\0]")
+_BEGINNINGS = (b"Event: ", b"Response: ", _EOL)
+_EMPTY_LINES = re.compile(rb"(?:\r\n){2,}")
 # The one event Asterisk prints by hand, straight after the answer to a login (`action_login`).
 _LOGIN_BOOT = re.compile(
     rb"Event: FullyBooted\r\nPrivilege: [^\r\n]*\r\nUptime: \d+\r\nLastReload: \d+\r\n"
@@ -126,6 +131,7 @@ class Decoder:
         self._max_frame_bytes = max_frame_bytes
         self._unfinished = bytearray()
         self._finished: deque[bytes] = deque()
+        self._heads: deque[re.Match[bytes] | None] = deque()
         self._greeting: Greeting | None = None
         self._greeted = False
         self._boot_event_may_follow = False
@@ -159,9 +165,9 @@ class Decoder:
             with memoryview(buffer) as view:
                 finished = bytes(view[:end])
             del buffer[: end + len(_END)]
-            while end >= 2 and finished.endswith(_EOL, 0, end):
-                end -= 2
-            self._finished.extend(finished[:end].split(_END))
+            frames = _split(finished)
+            self._finished.extend(frames)
+            self._heads.extend(map(self._head.match, frames))
         if len(buffer) > self._max_frame_bytes:
             raise FrameTooLong
 
@@ -183,30 +189,46 @@ class Decoder:
         if self._greeting is not None:
             greeting, self._greeting = self._greeting, None
             yield greeting
-        finished = self._finished
-        match = self._head.match
+        finished, heads, unfinished = self._finished, self._heads, self._unfinished
         while finished:
             frame = finished.popleft()
+            head = heads.popleft()
             if self._boot_event_may_follow:
                 self._boot_event_may_follow = False
                 if _LOGIN_BOOT.fullmatch(frame):
                     yield Event(frame, "FullyBooted")
                     continue
-            head = match(frame)
-            if head is not None:
+            if head is None:
+                yield self._judge(frame)
+            elif (heads[0] is None if heads else unfinished) and self._debris_follows():
+                yield Rejected(Rejection.TAMPERED, len(frame))
+            else:
                 yield Event(frame, head[1].decode("utf-8", "replace"))
-                continue
-            # More CR LF than needed between two frames belongs to neither.
-            start = 0
-            while frame.startswith(_EOL, start):
-                start += 2
-            if start < len(frame):
-                yield self._judge(frame[start:])
+
+    def _debris_follows(self) -> bool:
+        """Look whether what comes next cannot be a frame of its own.
+
+        Then a caller has ended the frame before it early, and may have written its last headers.
+        Asterisk writes an event at once, so the rest of it is here when its beginning is.
+        """
+        if self._finished:
+            return self._heads[0] is None and isinstance(
+                self._classify(self._finished[0]), Rejected
+            )
+        start = len(_EOL) if self._unfinished.startswith(_EOL) else 0
+        begun = bytes(self._unfinished[start : start + len(b"Response: ")])
+        return not any(word.startswith(begun[: len(word)]) for word in _BEGINNINGS)
 
     def _judge(self, frame: bytes) -> Received:
-        head = self._head.match(frame)
-        if head is not None:
-            return Event(frame, head[1].decode("utf-8", "replace"))
+        """Classify a frame that is no unsolicited event, and cut what a caller may have written."""
+        judged = self._classify(frame)
+        if isinstance(judged, Event) and not judged.trailing_id and self._debris_follows():
+            # The list stays whole, but nothing is known of this item.
+            cut = b"\r\n".join(frame.split(_EOL, 2)[:2])
+            return Event(cut, judged.name, judged.action_id)
+        return judged
+
+    def _classify(self, frame: bytes) -> Event | Response | Rejected:
         first_end = frame.find(_EOL)
         leads = frame.startswith(self._own, first_end)
         if frame.startswith(b"Event: "):
@@ -225,6 +247,17 @@ class Decoder:
         start = at + len(b"\r\nActionID: ")
         end = frame.find(_EOL, start)
         return (frame[start:] if end < 0 else frame[start:end]).decode("utf-8", "replace")
+
+
+def _split(finished: bytes) -> list[bytes]:
+    """Cut at empty lines; more CR LF than needed between two frames belongs to neither."""
+    start, end = 0, len(finished)
+    while finished.startswith(_EOL, start):
+        start += 2
+    while end > start and finished.endswith(_EOL, start, end):
+        end -= 2
+    frames = _EMPTY_LINES.split(finished[start:end])
+    return frames if frames != [b""] else []
 
 
 def _head_pattern(systemname: str | None) -> re.Pattern[bytes]:

@@ -114,6 +114,8 @@ class Rejection(Enum):
     """It begins neither as an event nor as a response."""
     FORGED = "forged"
     """An event that does not begin as this Asterisk begins its events, and part of no list."""
+    TAMPERED = "tampered"
+    """An event that was ended early: what follows it is no frame."""
     FOREIGN = "foreign"
     """A response whose second line is no ActionID of this connection."""
 

@@ -31,12 +31,11 @@ def decoder(systemname: str | None = SYSTEMNAME, **options: int) -> Decoder:
 
 
 def decode(data: bytes, *cuts: int, systemname: str | None = SYSTEMNAME) -> list[Received]:
-    """Feed `data` in pieces that end at `cuts`, taking frames after each."""
+    """Feed `data` in pieces that end at `cuts`."""
     subject = decoder(systemname)
-    frames: list[Received] = []
     for start, end in itertools.pairwise((0, *cuts, len(data))):
         subject.feed(data[start:end])
-        frames += subject.frames()
+    frames = list(subject.frames())
     assert not subject.has_frames
     return frames
 
@@ -55,9 +54,9 @@ MESSAGES = {
     "bare CR and LF": b"Event: X\r\n" + HEAD + b"A: x\ry\nz\r\r\n\r\n",
     "response": b"Response: Success\r\nActionID: 5eed-1\r\nMessage: Fine\r\n\r\n",
     "item": b"Event: CoreShowChannel\r\nActionID: 5eed-2\r\nChannel: a\r\n\r\n",
+    "too many empty lines": b"\r\n\r\n\r\nResponse: Error\r\nActionID: 5eed-3\r\n\r\n\r\n\r\n\r\n",
     "forged": b"Event: Hangup\r\nChannel: a\r\n\r\n",
     "garbage": b"no colon\r\n\xff\x00\r\n\r\n",
-    "too many empty lines": b"\r\n\r\n\r\nResponse: Error\r\nActionID: 5eed-3\r\n\r\n\r\n\r\n\r\n",
 }
 
 
@@ -79,7 +78,7 @@ def test_a_message_that_comes_byte_by_byte_is_the_same_message(name: str) -> Non
 def test_all_messages_in_one_read_come_out_in_order() -> None:
     frames = decode(GREETING + b"".join(MESSAGES.values()))
     assert [type(frame) for frame in frames] == [
-        Greeting, *[Event] * 5, Response, Event, Rejected, Rejected, Response,
+        Greeting, *[Event] * 5, Response, Event, Response, Rejected, Rejected,
     ]  # fmt: skip
 
 
@@ -162,20 +161,69 @@ def test_an_event_that_does_not_begin_as_asterisks_do_is_rejected(head: bytes) -
     assert one(frame + b"\r\n") == Rejected(Rejection.FORGED, len(frame) - 2)
 
 
+SMUGGLED = (
+    b"+7916\r\nUniqueid: forged\r\n\r\nEvent: Hangup\r\nPrivilege: call,all\r\n"
+    b"Timestamp: 1795000000.123456\r\nSystemName: guess\r\nChannel: victim\r\n\r\n"
+    b"Response: Success\r\nMessage: x\r\n\r\nX: y"
+)
+
+
+def kinds(frames: list[Received]) -> list[object]:
+    return [getattr(frame, "name", getattr(frame, "reason", None)) for frame in frames]
+
+
 def test_what_a_caller_smuggles_into_a_value_is_rejected_and_the_next_event_believed() -> None:
-    smuggled = (
-        b"+7916\r\n\r\nEvent: Hangup\r\nPrivilege: call,all\r\nTimestamp: 1795000000.1\r\n"
-        b"SystemName: guess\r\nChannel: victim\r\n\r\nResponse: Success\r\nMessage: x\r\n\r\nX: y"
-    )
-    stream = b"Event: Newchannel\r\n" + HEAD + b"CallerIDNum: " + smuggled + b"\r\nZ: 1\r\n\r\n"
-    frames = decode(GREETING + stream + MESSAGES["event"])[1:]
-    assert [getattr(frame, "name", getattr(frame, "reason", None)) for frame in frames] == [
-        "Newchannel",
+    stream = b"Event: Newchannel\r\n" + HEAD + b"Num: " + SMUGGLED + b"\r\nUniqueid: 1\r\n\r\n"
+    assert kinds(decode(GREETING + stream + MESSAGES["event"])[1:]) == [
+        Rejection.TAMPERED,
         Rejection.FORGED,
         Rejection.FOREIGN,
         Rejection.MALFORMED,
         "Hangup",
     ]
+
+
+@pytest.mark.parametrize("end", [b"\r\n\r\n", b"\r\n\r\n\r\n", b"\r\n\r\n\r\n\r\nX", b"\r\n\r\nEv"])
+def test_an_event_that_is_ended_early_is_rejected(end: bytes) -> None:
+    """Else its last headers could be a caller's, with the true ones cut off."""
+    stream = b"Event: X\r\n" + HEAD + b"Num: 1\r\nUniqueid: forged" + end + b"\r\nUniqueid: 1\r\n"
+    assert kinds(decode(GREETING + stream + b"\r\n" + MESSAGES["event"])[1:]) == [
+        Rejection.TAMPERED,
+        Rejection.MALFORMED,
+        "Hangup",
+    ]
+
+
+def test_an_event_whose_rest_is_not_read_whole_yet_is_rejected() -> None:
+    stream = b"Event: X\r\n" + HEAD + b"Uniqueid: forged\r\n\r\nY: 1\r\nUniq"
+    subject = decoder()
+    subject.feed(GREETING + stream)
+    assert kinds(list(subject.frames())[1:]) == [Rejection.TAMPERED]
+
+
+@pytest.mark.parametrize("begun", [b"", b"E", b"Event: Han", b"Resp", b"Response: Success", b"\r"])
+def test_an_event_is_believed_while_the_next_frame_comes_in(begun: bytes) -> None:
+    subject = decoder()
+    subject.feed(GREETING + MESSAGES["event"] + begun)
+    assert kinds(list(subject.frames())[1:]) == ["Hangup"]
+
+
+def test_an_item_that_is_ended_early_loses_its_headers_and_keeps_its_place() -> None:
+    start = b"Event: CoreShowChannel\r\nActionID: 5eed-2\r\n"
+    stream = start + b"Num: " + SMUGGLED + b"\r\nUniqueid: 1\r\n\r\n" + MESSAGES["item"]
+    frames = decode(GREETING + stream)[1:]
+    assert kinds(frames) == [
+        "CoreShowChannel",
+        Rejection.FORGED,
+        Rejection.FOREIGN,
+        Rejection.MALFORMED,
+        "CoreShowChannel",
+    ]
+    cut, whole = frames[0], frames[-1]
+    assert isinstance(cut, Event)
+    assert isinstance(whole, Event)
+    assert list(cut.headers()) == [("Event", "CoreShowChannel"), ("ActionID", "5eed-2")]
+    assert whole.get("Channel") == "a"
 
 
 def test_a_response_must_carry_our_id_in_its_second_line() -> None:
@@ -193,9 +241,8 @@ def test_an_item_that_carries_its_id_last_is_marked() -> None:
 
 def test_without_a_system_name_the_order_alone_is_checked() -> None:
     bare = b"Event: X\r\nPrivilege: call,all\r\nTimestamp: 1795000000.123456\r\nA: 1\r\n\r\n"
-    _, event, forged = decode(GREETING + bare + MESSAGES["forged"], systemname=None)
-    assert isinstance(event, Event)
-    assert isinstance(forged, Rejected)
+    assert isinstance(decode(GREETING + bare, systemname=None)[1], Event)
+    assert isinstance(decode(GREETING + MESSAGES["forged"], systemname=None)[1], Rejected)
 
 
 BOOT = (
@@ -215,7 +262,7 @@ def test_the_boot_event_of_a_login_is_believed_once_and_only_as_the_next_frame()
     assert believed.get("Uptime") == "5"
     assert isinstance(again, Rejected)
     subject.allow_boot_event()
-    subject.feed(MESSAGES["event"] + BOOT)
+    subject.feed(MESSAGES["response"] + BOOT)
     assert isinstance(list(subject.frames())[1], Rejected)
 
 
