@@ -1,7 +1,7 @@
 """Neither leg ever carries the other side's number, name, address or device.
 
-Both carriers are bare sockets that put who they are into every message of a call, early and late, and
-keep every byte that reaches them: SIP, RTP and RTCP.
+Both carriers are bare sockets that put who they are into every message of a call, early and late,
+and keep every byte that reaches them: SIP, RTP and RTCP.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import pytest
 import pytest_asyncio
 
+from maskline.demo.sip import Message
 from tests.support.maskline import Maskline, Session
 from tests.support.planted import Person, phone_spellings
 from tests.support.wiretap import (
@@ -23,43 +24,44 @@ from tests.support.wiretap import (
     caller,
     extended_packet,
     source_description,
-    tap_host,
-    token,
     until,
 )
 
 CALLERS, CALLEES = 450, 700  # Hz
-ALICE, BORIS = "Zinaida Kuznetsova", "Valentin Shapiro"
+ANNA, PETR = "Zinaida Kuznetsova", "Valentin Shapiro"
+SOURCE = 0x5EC2E7  # an RTP source of our own making
+SDP = "Content-Type: application/sdp"
+NUMBER = "+74951110001"
 
 
 @dataclass
 class Line:
-    """Two carriers with one participant behind each."""
+    """The caller's carrier and the callee's, and the participant behind each."""
 
-    maskline: Maskline
-    session: Session
-    here: Tap  # the caller's carrier
-    there: Tap  # the callee's carrier
+    here: Tap
+    there: Tap
     one: Person
     two: Person
-    dial: str
+    session: Session
     stack: AsyncExitStack
 
-    async def begin(self) -> tuple[Party, tuple[int, str]]:
-        """The caller's INVITE is on its way."""
+    async def dial(self) -> tuple[Party, tuple[int, str]]:
+        """The caller's INVITE is on its way, full of the caller."""
         party = await caller(
-            self.here, self.dial, sender=self.one.sender, tone_hz=CALLERS, contact=self.one.contact
+            self.here, NUMBER, sender=self.one.sender, tone_hz=CALLERS, contact=self.one.contact
         )
         self.stack.push_async_callback(party.media.close)
         party.headers = self.here.extra = self.one.headers("calling")
         self.here.sdp = self.one.sdp(party.media.port, 3)
-        extra = (party.call_id, party.tag)
-        self.one = replace(self.one, ports=(*self.one.ports, party.media.port), extra=extra)
-        way = ("Content-Type: application/sdp", *_routed(self.one, self.here))
-        return party, party.send("INVITE", way, self.one.sdp(party.media.port))
+        ports = (*self.one.ports, party.media.port)
+        self.one = replace(self.one, ports=ports, extra=(party.call_id, party.tag))
+        own = f"<sip:{self.one.phone}@{self.here.host}:{self.here.port};lr>"
+        way = f"Via: SIP/2.0/UDP {self.one.domain};branch=z9hG4bK{self.one.session}"
+        headers = (SDP, f"Record-Route: {own}", way)
+        return party, party.send("INVITE", headers, self.one.sdp(party.media.port))
 
-    async def rung(self) -> tuple[Party, object]:
-        """The callee's phone has the call."""
+    async def ring(self) -> tuple[Party, Message]:
+        """The callee's carrier has the call."""
         invite = await self.there.invite()
         party = await callee(self.there, invite, tone_hz=CALLEES, contact=self.two.contact)
         self.stack.push_async_callback(party.media.close)
@@ -69,36 +71,171 @@ class Line:
         self.two = replace(self.two, ports=ports, extra=(party.tag,))
         return party, invite
 
-    def assert_nothing_passed(self, first: Party, second: Party) -> None:
-        """Neither party's sockets were reached by anything of the other."""
-        assert self.one.leaks(second.captured) == []
+    def reply(self, party: Party, invite: Message, status: str, *more: str, body: str = "") -> None:
+        """The callee's carrier answers, full of the callee."""
+        headers = (f"Contact: {party.contact}", *party.headers, *more)
+        self.there.send(self.there.answer(invite, status, headers, body, tag=party.tag))
+
+    def assert_nothing_passed(self, first: Party, second: Party | None = None) -> None:
+        """Neither carrier's sockets were reached by anything of the other side."""
+        at_callee = second.captured if second is not None else b"\n".join(self.there.raw)
+        assert self.one.leaks(at_callee) == []
         assert self.two.leaks(first.captured) == []
-        # What the wire would show if it did: each carrier sees what is its own.
-        assert self.one.leaks(first.captured)
-        assert self.two.leaks(second.captured)
+        # The taps hear and the search finds: each side's own number comes back to it.
+        assert list(phone_spellings(self.one.phone, first.captured))
+        assert list(phone_spellings(self.two.phone, at_callee))
+        assert list(phone_spellings(NUMBER, at_callee)), "the callee sees the proxy number"
 
 
-def _routed(person: Person, tap: Tap) -> tuple[str, str]:
-    own = f"<sip:{person.phone}@{tap.host}:{tap.port};lr>"
-    return f"Record-Route: {own}", f"Via: SIP/2.0/UDP {person.domain};branch=z9hG4bK{person.session}"
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def wired(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[Maskline, Tap, Tap]]:
+    """A Maskline between two carriers of ours; all calls go out by the second."""
+    maskline = Maskline(tmp_path_factory.mktemp("privacy") / "data")
+    await maskline.start()
+    try:
+        async with (
+            await Tap.open(maskline.sip_address) as here,
+            await Tap.open(maskline.sip_address) as there,
+        ):
+            await maskline.add_trunk("here", here.host, here.port, outbound=False)
+            await maskline.add_trunk("there", there.host, there.port)
+            await maskline.add_numbers("there", NUMBER)
+            yield maskline, here, there
+        assert await maskline.stop() == 0, maskline.log
+    finally:
+        maskline.kill()
 
 
 @pytest_asyncio.fixture(params=["buyer-calls", "seller-calls"], loop_scope="session")
 async def line(
-    request: pytest.FixtureRequest, shared: Maskline, phone: Iterator[str]
+    request: pytest.FixtureRequest, wired: tuple[Maskline, Tap, Tap], phone: Iterator[str]
 ) -> AsyncIterator[Line]:
-    """A session between two people at two carriers, and which of them calls."""
+    """A session between two people, one of whom is about to call the other."""
+    maskline, here, there = wired
+    here.forget()
+    there.forget()
+    session = await maskline.open_session(next(phone), next(phone))
+    ends = [session.buyer, session.seller]
+    if request.param == "seller-calls":
+        ends.reverse()
+    one = Person(ends[0], ANNA, here.host, (here.port,))
+    two = Person(ends[1], PETR, there.host, (there.port,))
     async with AsyncExitStack() as stack:
-        taps = [
-            await stack.enter_async_context(await Tap.open(shared.sip_address, tap_host()))
-            for _ in range(2)
-        ]
-        numbers = [f"+7495{next(phone)[-7:]}" for _ in taps]
-        for tap, number in zip(taps, numbers, strict=True):
-            name = token("tap")
-            await shared.add_trunk(name, tap.host, tap.port)
-            stack.push_async_callback(shared.ask, "DELETE", f"/v1/trunks/{name}")
-            pool = token("pool")
-            await shared.ask("POST", "/v1/pools", {"name": pool}) if False else None
-            await shared.add_numbers(name, number, pool=pool)
-        yield None  # type: ignore[misc]
+        yield Line(here, there, one, two, session, stack)
+
+
+def _all(person: Person) -> str:
+    return f"{person.name} {person.phone} {person.uri} {person.device}"
+
+
+async def _in_dialog(party: Party, person: Person) -> dict[str, int]:
+    """Everything that can be said inside a dialog, full of `person`; the status of each."""
+    plain = "Content-Type: text/plain"
+    other = f"<sip:{person.phone}@{person.host}:{person.ports[0]}>"
+    statuses: dict[str, int] = {}
+    for what, headers, body in (
+        ("UPDATE", (), ""),
+        ("INFO relay", ("Content-Type: application/dtmf-relay",), f"Signal=5\r\n{_all(person)}"),
+        ("INFO dtmf", ("Content-Type: application/dtmf",), f"7 {_all(person)}"),
+        ("INFO", ("Info-Package: who", plain), _all(person)),
+        ("MESSAGE", (plain,), _all(person)),
+        ("OPTIONS", ("Accept: application/sdp",), ""),
+        ("NOTIFY", ("Event: talk", "Subscription-State: active", plain), _all(person)),
+        ("SUBSCRIBE", ("Event: dialog", "Expires: 60"), ""),
+        ("REFER", (f"Refer-To: {other}",), ""),
+        ("PUBLISH", ("Event: presence", plain), _all(person)),
+        ("X-WHO", (plain,), _all(person)),
+    ):
+        try:
+            answer = await party.request(what.split()[0], headers, body, 0.5)
+            statuses[what] = answer.status
+        except AssertionError: statuses[what] = 0
+    print(statuses)
+    return statuses
+
+
+async def test_a_call_that_is_answered(line: Line) -> None:
+    first, (cseq, branch) = await line.dial()
+    second, invite = await line.ring()
+
+    # Early: ringing, progress with sound, and all the requests of an early dialog, both ways.
+    line.reply(second, invite, "180 Ringing")
+    await first.provisional(cseq)
+    line.reply(second, invite, "183 Session Progress", body=line.two.sdp(second.media.port))
+    first.sound(await first.provisional(cseq))
+    second.sound(invite)
+    await first.hears(CALLEES)
+    early = await asyncio.gather(_in_dialog(first, line.one), _in_dialog(second, line.two))
+    line.reply(second, invite, "181 Call Is Being Forwarded")
+    line.reply(second, invite, "182 Queued")
+
+    # Answered.
+    line.reply(second, invite, "200 OK", body=line.two.sdp(second.media.port, 2))
+    assert (await first.final("INVITE", cseq, branch)).status == 200
+    await asyncio.gather(first.hears(CALLEES), second.hears(CALLERS))
+
+    # Late: the same again, and re-INVITE and UPDATE that change who one is and where one hears.
+    late = await asyncio.gather(_in_dialog(first, line.one), _in_dialog(second, line.two))
+    for party, person in ((first, line.one), (second, line.two)):
+        for method in ("INVITE", "UPDATE"):
+            held = person.sdp(party.media.port, 9).replace("a=sendrecv", "a=sendonly")
+            assert (await party.request(method, (SDP,), held)).status == 200
+            back = person.sdp(party.media.port, 10)
+            assert (await party.request(method, (SDP,), back)).status == 200
+        party.media.send_rtp(extended_packet(SOURCE, 9999, _all(person)[:200]))
+        names = [(kind, f"{person.phone} {person.name}") for kind in range(1, 8)]
+        party.media.send_rtcp(source_description(SOURCE, names))
+    # Asterisk's own reports come every five seconds: they name their source.
+    await until(lambda: all((first.media.rtcp.raw, second.media.rtcp.raw)), "RTCP both ways")
+    await asyncio.gather(first.hears(CALLEES), second.hears(CALLERS))
+    by = first if line.one.phone == line.session.buyer else second
+    assert (await by.request("BYE")).status == 200
+
+    for statuses in (*early, *late):
+        assert statuses["INFO dtmf"] == 200, "keys may be pressed"
+        assert statuses["REFER"] >= 400
+        assert statuses["MESSAGE"] >= 400
+        assert statuses["SUBSCRIBE"] >= 400
+    line.assert_nothing_passed(first, second)
+    sources = [{frame.ssrc for frame in party.media.frames} for party in (first, second)]
+    assert sources[0].isdisjoint(sources[1])
+    assert not {SOURCE, SOURCE ^ 1} & (sources[0] | sources[1])
+
+
+@pytest.mark.parametrize(
+    "status",
+    ["302 Moved Temporarily", "404 Not Found", "486 Busy Here", "603 Decline", "500 Error"],
+)
+async def test_a_call_that_is_refused(line: Line, status: str) -> None:
+    first, (cseq, branch) = await line.dial()
+    target = first.target
+    second, invite = await line.ring()
+    line.reply(second, invite, "180 Ringing")
+    elsewhere = f"Contact: {line.two.quoted} <sip:{line.two.phone}@{line.two.host}:5099>"
+    line.reply(second, invite, f"{status} {line.two.name} {line.two.phone}", elsewhere)
+    if status[:3] in ("486", "603"):
+        assert (await first.final("INVITE", cseq, branch)).status >= 400
+    else:  # an announcement says so; that is as long as it is
+        await first.provisional(cseq)
+        await first.provisional(cseq)
+        first.cancel(cseq, branch, target)
+        assert (await first.final("INVITE", cseq, branch)).status == 487
+    line.assert_nothing_passed(first, second)
+    calls = [one for one in line.there.raw if one.startswith(b"INVITE")]
+    assert len({Message(one).call_id for one in calls}) == 1, "nobody else is rung"
+
+
+async def test_a_call_that_is_given_up(line: Line) -> None:
+    first, (cseq, branch) = await line.dial()
+    target = first.target
+    second, invite = await line.ring()
+    line.reply(second, invite, "180 Ringing")
+    await first.provisional(cseq)
+    first.cancel(cseq, branch, target, (f'Reason: SIP;cause=200;text="{_all(line.one)}"',))
+    await line.there.take(lambda one: one.method == "CANCEL" and one.is_request)
+    line.reply(second, invite, "487 Request Terminated")
+    assert (await first.final("INVITE", cseq, branch)).status == 487
+
+    line.assert_nothing_passed(first, second)

@@ -232,7 +232,8 @@ class Maskline:
 
     async def live(self) -> list[Any]:
         """Calls that are on the node."""
-        return list((await self.ask("GET", "/v1/live-calls"))["items"])
+        async with self.api() as api:
+            return [one async for one in api.every("/v1/live-calls")]
 
 
 @dataclass(frozen=True)
@@ -307,5 +308,5 @@ async def eventually(
             while not good(answer := await ask()):
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        raise AssertionError(f"not within {timeout_s} s; last: {answer!r}") from None
+        raise AssertionError(f"not within {timeout_s} s; last: {repr(answer)[:2000]}") from None
     return answer
