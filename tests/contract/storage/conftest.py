@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from storage import Database, migrate, open_database
+from storage import Database, open_database
 from storage.vault import Vault
 from tests.support.storage import a_vault
 
@@ -18,18 +17,15 @@ def vault() -> Vault:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty database is."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'maskline.db'}"
-    found: str = request.getfixturevalue("postgres_url")
+def url(request: pytest.FixtureRequest) -> str:
+    """Where a database with today's schema and nothing in it is."""
+    found: str = request.getfixturevalue(f"migrated_{request.param}")
     return found
 
 
 @pytest.fixture
 async def db(url: str) -> AsyncIterator[Database]:
-    """A database with today's schema and nothing in it."""
-    await migrate(url)
+    """That database."""
     database = open_database(url)
     try:
         yield database

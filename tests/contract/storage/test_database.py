@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, insert, select
@@ -117,8 +118,16 @@ async def test_what_was_begun_is_finished_before_it_closes(db: Database) -> None
     assert await asyncio.gather(*waiting) == [None] * 9
 
 
-async def test_a_database_without_tables_says_that_it_must_be_migrated(url: str) -> None:
-    database = open_database(url)
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
+async def test_a_database_without_tables_says_that_it_must_be_migrated(empty_url: str) -> None:
+    database = open_database(empty_url)
     try:
         with pytest.raises(SchemaOutdated):
             await database.read(names)
