@@ -206,8 +206,7 @@ def _written(
             record, intact = _checked_seal(vault, record)
             work.broken_seals += not intact
         parties = known.get(record.session_id or "")
-        record = records.identified(record, parties)
-        calls.append(records.row_of(record, now))
+        calls.append(records.row_of(record, now, parties))
         if parties is not None:
             entries.append(history_row(record, parties))
             log.extend(log_rows(record, parties))

@@ -41,12 +41,8 @@ class EventRow(NamedTuple):
 
     def values(self) -> dict[str, str]:
         """The facts of `extra`. A key given twice keeps its first value."""
-        facts: dict[str, str] = {}
-        for pair in self.extra.split(";"):
-            key, found, value = pair.partition("=")
-            if found:
-                facts.setdefault(key, value)
-        return facts
+        pairs = reversed(self.extra.split(";"))  # so that the first one stays
+        return {key: value for key, _, value in (p.partition("=") for p in pairs if "=" in p)}
 
     def freeze(self) -> list[str | int]:
         """The row as the staging table keeps it."""

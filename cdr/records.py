@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -36,38 +36,24 @@ class Filter:
     until: datetime | None = None  # offered before it
 
 
-def identified(record: CallRecord, parties: Parties | None) -> CallRecord:
-    """The record with who they are, as the call's session says."""
-    if parties is None:
-        return record
-    caller = parties.person(record.caller_role)
-    callee = parties.other(record.caller_role)
-    return replace(
-        record,
-        conversation_id=parties.conversation_id,
-        listing_id=parties.listing.id if parties.listing else None,
-        listing_title=parties.listing.title if parties.listing else None,
-        caller_user_id=caller.user_id if caller else None,
-        callee_role=callee.role if callee else record.callee_role,
-        callee_user_id=callee.user_id if callee else None,
-    )
-
-
-def row_of(record: CallRecord, recorded_at: datetime) -> dict[str, Any]:
-    """The row that keeps `record`."""
+def row_of(record: CallRecord, recorded_at: datetime, parties: Parties | None) -> dict[str, Any]:
+    """The row that keeps `record`, with who they are as the call's session says."""
+    caller = parties.person(record.caller_role) if parties else None
+    callee = parties.other(record.caller_role) if parties else None
+    listing = parties.listing if parties else None
     return {
         "call_id": record.call_id,
         "node": record.node,
         "linked_id": record.linked_id,
         "session_id": record.session_id,
-        "conversation_id": record.conversation_id,
-        "listing_id": record.listing_id,
-        "listing_title": record.listing_title,
+        "conversation_id": parties.conversation_id if parties else None,
+        "listing_id": listing.id if listing else None,
+        "listing_title": listing.title if listing else None,
         "direction": "pstn_in",
         "caller_role": record.caller_role,
-        "caller_user_id": record.caller_user_id,
-        "callee_role": record.callee_role,
-        "callee_user_id": record.callee_user_id,
+        "caller_user_id": caller.user_id if caller else None,
+        "callee_role": callee.role if callee else record.callee_role,
+        "callee_user_id": callee.user_id if callee else None,
         "caller_sealed": record.caller_sealed,
         "caller_index": record.caller_index,
         "number_in": record.number_in,

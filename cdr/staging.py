@@ -112,12 +112,6 @@ def last_heard(conn: Connection, node: str) -> datetime | None:
     return heard
 
 
-def count(conn: Connection, node: str) -> int:
-    """How many of the node's calls are staged."""
-    query = select(func.count()).where(open_calls.c.node == node)
-    return conn.execute(query).scalar_one()
-
-
 def row_of(call_id: str, node: str, rows: Sequence[EventRow]) -> dict[str, Any]:
     """The row that stages a call; `rows` in order of time."""
     return {
