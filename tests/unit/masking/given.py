@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from masking.lifecycle import SessionDraft, begin
 from masking.model import Language, Participant, Phone, Pool, ProxyNumber, Role, Session
@@ -11,14 +13,15 @@ from masking.plan import Offer
 from masking.routing import RoutingFacts
 from masking.trunks import Trunk
 
+T = TypeVar("T")
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 ANNA = Phone("+79161234567")
 PETR = Phone("+79267654321")
 BUYER = Participant(Role.BUYER, "u-1", ANNA)
 SELLER = Participant(Role.SELLER, "u-2", PETR)
 POOL = Pool("default", language=Language.EN, ring_s=25, max_call_s=1800)
-ONE = ProxyNumber(1, Phone("+74951110001"), "default", "carrier-a")
-TWO = ProxyNumber(2, Phone("+74951110002"), "default", "carrier-b")
+ONE = ProxyNumber(1001, Phone("+74951110001"), "default", "carrier-a")
+TWO = ProxyNumber(1002, Phone("+74951110002"), "default", "carrier-b")
 CARRIER_A = Trunk("carrier-a", "127.0.0.2")
 CARRIER_B = Trunk("carrier-b", "127.0.0.3")
 DRAFT = SessionDraft("chat-81", (BUYER, SELLER), "default", timedelta(days=1))
@@ -49,3 +52,9 @@ def facts_for_buyer(session: Session) -> RoutingFacts:
 
 def facts_for_seller(session: Session) -> RoutingFacts:
     return replace(facts_for_buyer(session), number=TWO, lease=session.lease(Role.SELLER))
+
+
+def read_back(value: T) -> T:
+    """An equal value that shares no object with `value`, as one that comes from a database."""
+    copy: T = pickle.loads(pickle.dumps(value))  # noqa: S301 - our own bytes
+    return copy

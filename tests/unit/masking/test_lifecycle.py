@@ -31,6 +31,7 @@ from tests.unit.masking.given import (
     SELLER,
     TWO,
     a_session,
+    read_back,
 )
 
 DAY = timedelta(days=1)
@@ -56,12 +57,12 @@ NO_PHONE = replace(SELLER, phone=None)
             "participants",
         ),
         (
-            replace(DRAFT, participants=(BUYER, replace(SELLER, user_id="u-1"))),
+            replace(DRAFT, participants=(BUYER, replace(SELLER, user_id=read_back(BUYER.user_id)))),
             SameUser,
             "participants",
         ),
         (
-            replace(DRAFT, participants=(BUYER, replace(SELLER, phone=BUYER.phone))),
+            replace(DRAFT, participants=(BUYER, replace(SELLER, phone=read_back(BUYER.phone)))),
             SamePhone,
             "participants",
         ),
