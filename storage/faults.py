@@ -59,6 +59,8 @@ def storage_error(error: BaseException) -> StorageError | None:
     """Our name for a driver's or pool's error; None if it is none of theirs."""
     if isinstance(error, PoolTimeout):
         return DatabaseOverloaded()
+    if isinstance(error, sqlite3.Error):
+        return _sqlite_error(error)
     if not isinstance(error, DBAPIError):
         return DatabaseUnavailable() if isinstance(error, OSError) else None
     if isinstance(error.orig, sqlite3.Error):

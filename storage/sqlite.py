@@ -72,9 +72,8 @@ def begin_read(conn: Connection) -> RootTransaction:
 def _begin(conn: Connection, statement: str) -> RootTransaction:
     transaction = conn.begin()
     number_cache.transaction_begins(conn)
-    _driver(conn).execute(
-        statement
-    )  # past SQLAlchemy: listening to its events costs each statement
+    # Past SQLAlchemy, which would have to be listened to: that costs every statement.
+    _driver(conn).execute(statement)
     return transaction
 
 

@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -37,25 +36,57 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A server that listens on a socket in `folder`."""
+    """A server that listens on a socket in `folder` and runs as `account`."""
 
-    folder: Path
-    user: str
+    def __init__(self, folder: Path, account: pwd.struct_passwd, binaries: Path) -> None:
+        self.folder = folder
+        self._user = account.pw_name
+        settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+        places = ["-D", str(folder / "data"), "-k", str(folder)]
+        self._command = [*_as(account), str(binaries / "postgres"), *places, *settings]
+        self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str) -> str:
         """Where `database` is, as Maskline's configuration spells it."""
-        return f"postgresql://{self.user}@/{database}?host={self.folder}"
+        return f"postgresql://{self._user}@/{database}?host={self.folder}"
 
     def execute(self, statement: str) -> None:
         """Run one statement of ours outside any transaction."""
-        with psycopg.connect(self.conninfo(), autocommit=True) as connection:
+        with psycopg.connect(self._conninfo(), autocommit=True) as connection:
             connection.execute(statement.encode())
 
-    def conninfo(self) -> str:
-        """Where the server's own database is, as libpq spells it."""
-        return f"host={self.folder} user={self.user} dbname=postgres connect_timeout=5"
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
+            )
+        deadline = time.monotonic() + _START_S
+        while True:
+            try:
+                psycopg.connect(self._conninfo()).close()
+                return
+            except psycopg.OperationalError as error:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    said = (self.folder / "log").read_text(errors="replace")
+                    raise RuntimeError(f"PostgreSQL did not start: {said[-500:]}") from error
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Cut every connection and stop; without mercy if it takes long."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(_STOP_S)
+
+    def _conninfo(self) -> str:
+        return f"host={self.folder} user={self._user} dbname=postgres connect_timeout=5"
 
 
 class PostgresMissing(RuntimeError):
@@ -72,24 +103,13 @@ def running_postgres() -> Iterator[PostgresServer]:
     try:
         if os.geteuid() == 0:
             os.chown(folder, account.pw_uid, account.pw_gid)
-        data = folder / "data"
-        _initialise(binaries, account, data)
-        settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
-        places = ["-D", str(data), "-k", str(folder)]
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [*_as(account), str(binaries / "postgres"), *places, *settings],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=folder,
-            )
+        _initialise(binaries, account, folder / "data")
+        server = PostgresServer(folder, account, binaries)
         try:
-            running = PostgresServer(folder, account.pw_name)
-            _wait_until_ready(running, server)
-            yield running
+            server.start()
+            yield server
         finally:
-            _stop(server)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -167,26 +187,3 @@ def _initialise(binaries: Path, account: pwd.struct_passwd, data: Path) -> None:
     )
     if made.returncode != 0:
         raise RuntimeError(f"initdb failed: {made.stderr.strip().splitlines()[-1:]}")
-
-
-def _wait_until_ready(running: PostgresServer, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _START_S
-    while True:
-        try:
-            psycopg.connect(running.conninfo()).close()
-            return
-        except psycopg.OperationalError as error:
-            if server.poll() is not None or time.monotonic() > deadline:
-                said = (running.folder / "log").read_text(errors="replace")
-                raise RuntimeError(f"PostgreSQL did not start: {said[-500:]}") from error
-        time.sleep(0.02)
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    """Fast shutdown, then no shutdown at all."""
-    server.send_signal(signal.SIGINT)
-    try:
-        server.wait(_STOP_S)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait(_STOP_S)

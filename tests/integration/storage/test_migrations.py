@@ -1,0 +1,155 @@
+"""Migrations lead from nothing to the schema the code speaks of, whoever runs them and when."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from storage import migrate, open_database
+from storage.errors import DatabaseCorrupt, DatabaseUnavailable
+from storage.migration import config
+from storage.schema import metadata
+
+_ROOT = Path(__file__).parents[3]
+_MIGRATE = "import asyncio, sys; from storage import migrate; asyncio.run(migrate(sys.argv[1]))"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'maskline.db'}"
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
+def head_of(conn: Connection) -> str | None:
+    return ScriptDirectory.from_config(config(conn)).get_current_head()
+
+
+def version_of(conn: Connection) -> list[str]:
+    return list(conn.execute(text("SELECT version_num FROM alembic_version")).scalars())
+
+
+async def test_an_empty_database_becomes_what_the_schema_says(url: str) -> None:
+    await migrate(url)
+    database = open_database(url)
+
+    def differences(conn: Connection) -> list[object]:
+        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+    def partial_indexes(conn: Connection) -> dict[str | None, object]:
+        found = inspect(conn).get_indexes("leases")
+        return {
+            one["name"]: (one["unique"], one["column_names"])
+            for one in found
+            if one["dialect_options"]
+        }
+
+    try:
+        assert await database.read(differences) == []
+        assert await database.read(partial_indexes) == {
+            "uq_leases_live_or_cooling": (1, ["phone_index", "number_id"]),
+            "ix_leases_over": (0, ["phone_index", "number_id"]),
+            "ix_leases_active_reserved_until": (0, ["reserved_until"]),
+        }
+    finally:
+        await database.close()
+
+
+async def test_migrating_again_changes_nothing(url: str) -> None:
+    await migrate(url)
+    await migrate(url)
+
+    database = open_database(url)
+    try:
+        assert await database.read(version_of) == [await database.read(head_of)]
+    finally:
+        await database.close()
+
+
+async def test_processes_that_start_at_once_all_find_it_done(url: str) -> None:
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", _MIGRATE, url],
+            cwd=_ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    running = [start() for _ in range(3)]
+    ends = [await asyncio.to_thread(process.communicate, timeout=60) for process in running]
+
+    assert [process.returncode for process in running] == [0, 0, 0], ends
+    database = open_database(url)
+    try:
+        assert await database.read(version_of) == [await database.read(head_of)]
+    finally:
+        await database.close()
+
+
+async def test_a_step_that_fails_leaves_the_database_as_it_was(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from alembic.operations import Operations  # noqa: PLC0415 (only to be broken)
+
+    original = Operations.create_index
+
+    def fails_late(self: Operations, name: str, *args: object, **options: object) -> None:
+        if name == "uq_leases_live_or_cooling":
+            raise OSError("the disk went away")
+        original(self, name, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Operations, "create_index", fails_late)
+    with pytest.raises(DatabaseUnavailable):
+        await migrate(url)
+    monkeypatch.undo()
+
+    database = open_database(url)
+    try:
+        assert await database.read(lambda conn: inspect(conn).get_table_names()) == []
+    finally:
+        await database.close()
+    await migrate(url)
+
+
+async def test_a_file_that_is_no_database_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "maskline.db"
+    path.write_bytes(b"this is a letter to my aunt, who is fond of long letters. " * 40)
+
+    with pytest.raises(DatabaseCorrupt):
+        await migrate(f"sqlite:///{path}")
+
+
+async def test_a_folder_that_is_not_there_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        await migrate(f"sqlite:///{tmp_path / 'none' / 'maskline.db'}")
+
+
+async def test_a_server_that_is_not_there_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        await migrate(f"postgresql://nobody@/none?host={tmp_path}")
+
+
+def test_the_migrations_are_found_from_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "maskline.db"
+    done = subprocess.run(
+        [sys.executable, "-c", _MIGRATE, f"sqlite:///{path}"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(_ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert path.stat().st_size > 0
