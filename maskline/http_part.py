@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import socket
 
@@ -32,7 +33,8 @@ class HttpPart:
         try:
             self._socket = socket.create_server(address, family=family, backlog=BACKLOG)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            # create_server adds the address to the text.
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
             raise PortTaken("HTTP", str(address), reason) from None
         self._runner: web.AppRunner | None = None
 

@@ -19,10 +19,10 @@ APPLICATIONS = frozenset(
 FUNCTIONS = frozenset(
     {
         *("CALLERID", "CHANNEL", "EXISTS", "FILTER", "HANGUPCAUSE", "HANGUPCAUSE_KEYS", "IF"),
-        *("PJSIP_HEADER", "REGEX", "URIENCODE"),
+        *("BASE64_ENCODE", "PJSIP_HEADER", "REGEX"),
     }
 )
-# What a caller sent. Legal only inside URIENCODE(…) of a UserEvent, where it becomes plain text.
+# What a caller sent. Legal only inside BASE64_ENCODE(…) of a UserEvent, where it becomes plain text.
 FROM_OUTSIDE = re.compile(
     r"\$\{(?:CALLERID\((?!dnid\))|PJSIP_HEADER|CHANNEL\(pjsip|EXTEN\b|REDIRECTING|CONNECTEDLINE)"
 )
@@ -99,10 +99,10 @@ def _step_faults(
     for function in re.findall(r"\$\{([A-Z_]+)\(", step.arguments):
         if function not in FUNCTIONS:
             yield f"function {function} is not among those allowed"
-    bare = re.sub(r"\$\{URIENCODE\((?:[^()]|\([^()]*\))*\)\}", "", step.arguments)
+    bare = re.sub(r"\$\{BASE64_ENCODE\((?:[^()]|\([^()]*\))*\)\}", "", step.arguments)
     outside = bare if step.application == "UserEvent" else step.arguments
     if FROM_OUTSIDE.search(outside):
-        yield "what a caller sent is read only within URIENCODE of a UserEvent"
+        yield "what a caller sent is read only within BASE64_ENCODE of a UserEvent"
     if step.application in ("Goto", "Gosub", "GotoIf"):
         yield from _lost_jumps(step, targets, labels)
 

@@ -17,7 +17,7 @@ def node_settings(settings: Settings, prompts: Path | None) -> NodeSettings:
         rtp_first=settings.rtp.first,
         rtp_last=settings.rtp.last,
         route_timeout_s=settings.route_timeout_s,
-        max_calls=2 * settings.max_calls,  # Asterisk counts channels
+        max_calls=2 * settings.calls_at_once,  # Asterisk counts channels
         language=settings.language,
         prompts_dir=prompts,
     )

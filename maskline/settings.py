@@ -21,6 +21,7 @@ from maskline.errors import SettingsRefused
 
 PREFIX = "MASKLINE_"
 FILE = "maskline.toml"
+PORTS_A_CALL = 4  # RTP and RTCP of both legs
 # Read by others than this module: the set-up of tools, and where this file is.
 FOREIGN = frozenset({"CACHE", "APT_MIRROR", "APT_SUITE", "ASTERISK", "CONFIG"})
 
@@ -131,6 +132,12 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's URL."""
         return self.database_url or f"sqlite:///{self.data.absolute() / 'maskline.db'}"
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many calls the node takes: as many as it may, and has RTP ports for."""
+        ports = self.rtp.last - self.rtp.first + 1
+        return max(1, min(self.max_calls, ports // PORTS_A_CALL))
 
     @property
     def app_host(self) -> str:

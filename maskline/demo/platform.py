@@ -13,7 +13,7 @@ from maskline.errors import CommandRefused
 
 TRUNK = "demo"
 POOL = "demo"
-NUMBERS = ("+74951110001", "+74951110002", "+74951110003", "+74951110004")
+NUMBERS = ("+74951119901", "+74951119902", "+74951119903", "+74951119904")
 
 
 @dataclass(frozen=True, slots=True)
