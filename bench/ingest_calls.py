@@ -16,8 +16,8 @@ START_S = 1_700_000_000
 SESSIONS = 1_000
 _CALLS_PER_S = 60
 _LEG = (
-    "codec=alaw;rtt=0.020500;rxjitter=0.001250;txjitter=0.002000;rxloss=3;txloss=0;"
-    "rxcount=3150;txcount=3148;rxmes=88.4;txmes=91.2"
+    "codec=alaw;ssrc=982603275;themssrc=3359556752;lp=3;rxjitter=0.001250;rxcount=3150;"
+    "txjitter=0.002000;txcount=3148;rlp=0;rtt=0.020500;rxmes=88.4;txmes=91.2"
 )
 _PLAN = "caller=buyer;callee=seller;in=+74951110001;out=+74951110002;lang=ru"
 
@@ -40,11 +40,12 @@ def _call(n: int) -> list[tuple[int, bytes]]:
 
     def add(at_s: float, name: str, channel: str = caller, extra: str = "") -> None:
         at = begin + int(at_s * 1e6)
-        native = name in ("ANSWER", "LINKEDID_END")
-        event, own = (name, "") if native else ("USER_DEFINED", name)
+        event = name if name in ("ANSWER", "LINKEDID_END") else "USER_DEFINED"
+        said = f"{name};{extra}" if extra else ""
         text = (
-            f'{{"t":"{at // 1_000_000}.{at % 1_000_000:06d}","e":"{event}","n":"{own}",'
-            f'"u":"{channel}","l":"{caller}","c":"PJSIP/carrier-a-{n:08x}","x":"{extra}"}}\n'
+            f'{{"eventtime":"{at // 1_000_000}.{at % 1_000_000:06d}","eventenum":"{event}",'
+            f'"userdeftype":"{said}","uniqueid":"{channel}","linkedid":"{caller}",'
+            f'"channame":"PJSIP/carrier-a-{n:08x}"}}\n'
         )
         rows.append((at, text.encode()))
 

@@ -1,5 +1,8 @@
 """The rows of a node's event file: bytes in, frozen `EventRow` out.
 
+A row is a JSON object as Asterisk's own writer spells it. Ours are USER_DEFINED: `userdeftype`
+holds the kind, and behind it the facts, "k=v" after each semicolon.
+
 The file is written by Asterisk, and what it writes may have been shaped by a caller: a row counts
 only if every byte of it is of the alphabet that the dialplan uses. Nothing here may ever log, quote
 or keep the bytes of a row that was refused.
@@ -37,7 +40,7 @@ class EventRow(NamedTuple):
     kind: EventKind
     unique_id: str  # of the channel; empty for NODE_START
     linked_id: str  # of the call's first channel; empty for NODE_START
-    extra: str  # "k=v;k=v" as it stands in the file; empty for native events
+    extra: str  # "k=v;k=v" as it stands in the file; empty for most native events
 
     def values(self) -> dict[str, str]:
         """The facts of `extra`. A key given twice keeps its first value."""
@@ -66,25 +69,13 @@ class Parsed:
 
 _ID = rb"[A-Za-z0-9_.-]{1,128}"
 _ROW = re.compile(
-    rb'\{"t": ?"(?P<s>[0-9]{9,11})\.(?P<us>[0-9]{6})", ?'
-    rb'"e": ?"(?P<e>[A-Z_]{1,32})", ?"n": ?"(?P<n>[A-Z_]{0,32})", ?'
-    rb'"u": ?"(?P<u>' + _ID + rb')?", ?"l": ?"(?P<l>' + _ID + rb')?", ?'
-    rb'"c": ?"[A-Za-z0-9_.:+@/;<>-]{0,128}", ?'
-    # Of our own events `x` is of a closed alphabet. Of native ones it is Asterisk's and unread: any
-    # string that ends where the row ends.
-    rb'"x": ?"(?:(?P<x>[A-Za-z0-9_.:+@=/;-]{0,2000})'
-    rb'|(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f]){0,4000})"\}\r?'
-)
-# The same row as Asterisk's own JSON writer spells it: its field names, and in `userdeftype` the
-# name with the values behind it.
-_OWN_ROW = re.compile(
-    rb'\{"eventtime": ?"(?P<s>[0-9]{9,11})\.(?P<us>[0-9]{6})", ?'
-    rb'"eventenum": ?"(?P<e>[A-Z_]{1,32})", ?'
-    rb'"userdeftype": ?"(?P<n>[A-Z_]{0,32});?(?P<x>[A-Za-z0-9_.:+@=/;-]{0,2000})", ?'
-    rb'"uniqueid": ?"(?P<u>' + _ID + rb')?", ?"linkedid": ?"(?P<l>' + _ID + rb')?", ?'
+    rb'\{"eventtime": ?"([0-9]{9,11})\.([0-9]{6})", ?'
+    rb'"eventenum": ?"([A-Z_]{1,32})", ?'
+    rb'"userdeftype": ?"([A-Z_]{0,32})((?:;[A-Za-z0-9_.:+@=/;-]{0,2000})?)", ?'
+    rb'"uniqueid": ?"(' + _ID + rb')?", ?"linkedid": ?"(' + _ID + rb')?", ?'
     rb'"channame": ?"[A-Za-z0-9_.:+@/;<>-]{0,128}"\}\r?'
 )
-_START = re.compile(rb'(?=\{"(?:t|eventtime)":)')
+_START = re.compile(rb'(?=\{"eventtime":)')
 _NATIVE: Mapping[bytes, EventKind] = MappingProxyType(
     {
         kind.value.encode(): kind
@@ -130,28 +121,30 @@ def parse(lines: Iterable[bytes]) -> Parsed:
 
 def _row(line: bytes) -> EventRow | None:
     """The row, or None if it is of an event that records do not need. Raises _Refused."""
-    match = _ROW.fullmatch(line) or _OWN_ROW.fullmatch(line)
+    match = _ROW.fullmatch(line)
     if match is None:
         raise _Refused
-    seconds, micros, event, name, unique_id, linked_id, extra = match.group(
-        "s", "us", "e", "n", "u", "l", "x"
-    )
+    seconds, micros, event, name, extra, unique_id, linked_id = match.groups()
     if event == b"USER_DEFINED":
         kind = _OWN.get(name)
-        if extra is None:
-            raise _Refused
-        text = extra.decode("ascii")
     else:
         kind = _NATIVE.get(event)
-        text = extra.decode("ascii") if kind is EventKind.NODE_START and extra else ""
+        if name and name != event:
+            raise _Refused
     if kind is None:
         return None
     at_us = int(seconds) * 1_000_000 + int(micros)
     if kind is EventKind.NODE_START:
-        return EventRow(at_us, kind, "", "", text)
+        return EventRow(at_us, kind, "", "", extra[1:].decode("ascii"))
     if not unique_id or not linked_id:
         raise _Refused
-    return EventRow(at_us, kind, unique_id.decode("ascii"), linked_id.decode("ascii"), text)
+    return EventRow(
+        at_us,
+        kind,
+        unique_id.decode("ascii"),
+        linked_id.decode("ascii"),
+        extra[1:].decode("ascii"),
+    )
 
 
 def integer(facts: Mapping[str, str], key: str, *, most: int = 2**31 - 1) -> int | None:

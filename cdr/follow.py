@@ -23,7 +23,7 @@ LIVE_NAME = "events.jsonl"
 _ROTATED = re.compile(re.escape(LIVE_NAME) + r"\.[0-9]+")
 _HEAD_BYTES = 4096
 _ROW_BYTES = 8192  # no row is longer
-_FIRST_ROW = re.compile(rb'(?m)^\{"(?:t|eventtime)": ?"[0-9]{9,11}\.[0-9]{6}".*\n')
+_FIRST_ROW = re.compile(rb'(?m)^\{"eventtime": ?"[0-9]{9,11}\.[0-9]{6}".*\n')
 _OUR_NUMBERS = 10**15  # nanoseconds since 1970, the least there may be
 _SETTLED_S = 60  # a rotated file is not deleted while Asterisk may still hold it open for a row
 

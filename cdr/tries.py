@@ -40,7 +40,8 @@ class _Timed:
     channel: Channel
     step: Step
     facts: AttemptFacts
-    ring_us: int
+    rang_us: int | None
+    ring_us: int  # for how long
     answered_us: int | None
 
 
@@ -61,10 +62,19 @@ def tries(
     timed: list[_Timed] = []
     for position, n in enumerate(numbers):
         follower = starts.get(numbers[position + 1]) if position + 1 < len(numbers) else None
-        limit_us = follower[0] if follower else over_us
-        timed.append(_step(n, starts.get(n), ends.get(n), answered, offered_us, limit_us))
+        limit_us = min(follower[0], over_us) if follower else over_us
+        timed.append(
+            _step(n, starts.get(n), ends.get(n), answered, (offered_us, limit_us, over_us))
+        )
     talked = next((one for one in timed if one.answered_us is not None), None)
+    answered_us = talked.answered_us if talked else None
     decisive = talked or timed[-1]
+    # Steps are known by number; only odd rows tell of one that rang after the answer.
+    rang = [
+        one
+        for one in timed
+        if one.rang_us is not None and (answered_us is None or one.rang_us <= answered_us)
+    ]
     return Tried(
         attempts=tuple(
             Attempt(channel, tuple(one.step for one in group))
@@ -73,11 +83,9 @@ def tries(
         channel=decisive.channel,
         trunk=decisive.step.trunk,
         cause=decisive.step.cause,
-        rang_at=next((one.step.rang_at for one in timed if one.step.rang_at is not None), None),
-        answered_at=moment(talked.answered_us)
-        if talked and talked.answered_us is not None
-        else None,
-        ring_ms=sum(one.ring_us for one in timed) // 1000,
+        rang_at=min((one.step.rang_at for one in rang if one.step.rang_at), default=None),
+        answered_at=None if answered_us is None else moment(answered_us),
+        ring_ms=sum(one.ring_us for one in rang) // 1000,
         talk_ms=talked.step.talk_ms if talked else 0,
         facts=tuple(one.facts for one in timed),
     )
@@ -98,17 +106,20 @@ def _step(
     start: tuple[int, dict[str, str]] | None,
     end: tuple[int, dict[str, str]] | None,
     answered: list[int],
-    offered_us: int,
-    limit_us: int,
+    bounds_us: tuple[int, int, int],
 ) -> _Timed:
-    """One step. A missing row is made up for from the other one and from what came after."""
+    """One step. A missing row is made up for from the other one and from what came after.
+
+    `bounds_us`: when the call was offered, when the next step began, when the call was over.
+    """
+    offered_us, limit_us, over_us = bounds_us
     opening = start[1] if start else {}
     closing = end[1] if end else {}
-    ended_us = max(end[0] if end else limit_us, offered_us)
+    ended_us = min(max(end[0] if end else limit_us, offered_us), over_us)
     dial_us = (integer(closing, "dial_ms") or 0) * 1000
     started_us = start[0] if start else ended_us - dial_us
     started_us = min(max(started_us, offered_us), ended_us)
-    facts = _facts(closing)
+    facts = _facts(closing, (ended_us - started_us) // 1000)
     answered_us = None
     if facts.status in (DialStatus.ANSWER, None):
         answered_us = next((at for at in answered if started_us <= at <= ended_us), None)
@@ -138,17 +149,20 @@ def _step(
             talk_ms=talk_ms,
         ),
         facts=facts,
+        rang_us=rang_us,
         ring_us=0 if rang_us is None else until_us - rang_us,
         answered_us=answered_us,
     )
 
 
-def _facts(closing: Mapping[str, str]) -> AttemptFacts:
+def _facts(closing: Mapping[str, str], lasted_ms: int) -> AttemptFacts:
+    """What the outcome is judged by. Dial leaves its times out when the caller gives up."""
+    dial_ms = integer(closing, "dial_ms")
     return AttemptFacts(
         status=DialStatus.of(closing.get("status", "")),
         sip=integer(closing, "sip", most=699) or None,
         cause=integer(closing, "cause", most=127),
-        dial_ms=integer(closing, "dial_ms"),
+        dial_ms=lasted_ms if dial_ms is None else dial_ms,
         progress_ms=integer(closing, "progress_ms"),
         ring_ms=integer(closing, "ring_ms"),
     )
@@ -170,17 +184,18 @@ def _leg(side: EndedBy, facts: Mapping[str, str]) -> Leg:
         side=side,
         trunk=facts.get("trunk") or None,
         codec=facts.get("codec") or None,
-        rtt_ms=_ms(facts, "rtt"),
-        received=_stream(facts, "rx"),
-        sent=_stream(facts, "tx"),
+        rtt_ms=_ms(facts, "rtt") or None,  # 0: no report came back
+        received=_stream(facts, "rx", lost="lp"),
+        sent=_stream(facts, "tx", lost="rlp"),
     )
 
 
-def _stream(facts: Mapping[str, str], prefix: str) -> Stream:
-    mes = figure(facts, prefix + "mes")
+def _stream(facts: Mapping[str, str], prefix: str, *, lost: str) -> Stream:
+    """Asterisk's names: lp packets that did not reach us, rlp those the far end says it lost."""
+    mes = figure(facts, prefix + "mes") or None  # 0: nothing was measured
     return Stream(
         packets=integer(facts, prefix + "count"),
-        lost=_count(facts, prefix + "loss"),
+        lost=integer(facts, lost),
         jitter_ms=_ms(facts, prefix + "jitter"),
         mes=mes,
         mos=None if mes is None else mos(mes),
@@ -191,8 +206,3 @@ def _ms(facts: Mapping[str, str], key: str) -> float | None:
     """Seconds as Asterisk prints them, in milliseconds."""
     seconds = figure(facts, key)
     return None if seconds is None else round(seconds * 1000, 3)
-
-
-def _count(facts: Mapping[str, str], key: str) -> int | None:
-    value = figure(facts, key)
-    return None if value is None else int(value)

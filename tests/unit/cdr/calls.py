@@ -11,18 +11,13 @@ _START_US = int(START.timestamp()) * 1_000_000
 
 
 def line(at_us: int, name: str, channel: str, linked_id: str, extra: str = "") -> bytes:
-    native = name in ("ANSWER", "LINKEDID_END", "NODE_START")
-    event, own = (name, "") if native else ("USER_DEFINED", name)
-    return b'{"t":"%d.%06d","e":"%s","n":"%s","u":"%s","l":"%s","c":"PJSIP/t-%s","x":"%s"}\n' % (
-        at_us // 1_000_000,
-        at_us % 1_000_000,
-        event.encode(),
-        own.encode(),
-        channel.encode(),
-        linked_id.encode(),
-        channel[-8:].encode(),
-        extra.encode(),
-    )
+    event = name if name in ("ANSWER", "LINKEDID_END", "NODE_START") else "USER_DEFINED"
+    said = f"{name};{extra}" if extra else "" if event == name else name
+    return (
+        f'{{"eventtime":"{at_us // 1_000_000}.{at_us % 1_000_000:06d}","eventenum":"{event}",'
+        f'"userdeftype":"{said}","uniqueid":"{channel}","linkedid":"{linked_id}",'
+        f'"channame":"PJSIP/t-{channel[-8:]}"}}\n'
+    ).encode()
 
 
 @dataclass(frozen=True)
@@ -53,8 +48,8 @@ def call(n: int, *, session_id: str = "ses_1", talk_s: float = 30.0, node: str =
     )
     add(0.02, "ATTEMPT", extra="n=1;channel=gsm;trunk=carrier-b")
     figures = (
-        "codec=alaw;rtt=0.020500;rxjitter=0.001250;txjitter=0.002000;rxloss=3;txloss=0;"
-        "rxcount=3150;txcount=3148;rxmes=88.4;txmes=91.2"
+        "codec=alaw;ssrc=982603275;themssrc=3359556752;lp=3;rxjitter=0.001250;rxcount=3150;"
+        "txjitter=0.002000;txcount=3148;rlp=0;rtt=0.020500;rxmes=88.4;txmes=91.2"
     )
     match n % 3:
         case 0:

@@ -130,8 +130,10 @@ def test_a_call_id_is_made_of_node_and_linked_id() -> None:
     assert record(rows).call_id == call_id(NODE, rows[0].linked_id)
 
 
-def test_the_caller_answered_by_our_announcement_is_no_answer() -> None:
-    assert record(rows_of("blocked")).answered_at is None
+def test_the_caller_answered_for_an_announcement_is_no_answer() -> None:
+    rows = rows_of("blocked")
+    ours = rows[0]._replace(kind=EventKind.ANSWER, extra="", at_us=rows[1].at_us + 1)
+    assert record((*rows, ours)) == record(rows)
 
 
 def test_of_two_rows_that_contradict_each_other_the_earlier_counts() -> None:

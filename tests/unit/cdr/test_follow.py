@@ -19,7 +19,8 @@ LATER_NS = 1_700_000_000_000_000_000
 
 
 def line(n: int) -> bytes:
-    return b'{"t":"17%08d.%06d","e":"X","n":"%d"}' % (n // 1000, n % 1000, n)
+    at = b"17%08d.%06d" % (n // 1000, n % 1000)
+    return b'{"eventtime":"%b","userdeftype":"%d"}' % (at, n)
 
 
 class Spool:
