@@ -92,6 +92,7 @@ _END_LEASES: Final = (
     )
 )
 _PAGES: Final = Order("sessions", (sessions.c.id,), (str,))
+_PAGES_OF_USER: Final = Order("sessions", (participants.c.session_id,), (str,))  # as indexed
 
 
 def open_session(
@@ -180,19 +181,19 @@ def page(
     now: datetime,
 ) -> Page[Session]:
     """Sessions, the newest first. Raises BadCursor, SealBroken."""
-    query = select(sessions.c.id)
+    order, query = _PAGES, select(sessions.c.id)
+    if user_id is not None:
+        order, query = _PAGES_OF_USER, query.join_from(participants, sessions)
+        query = query.where(participants.c.user_id == user_id)
     if conversation_id is not None:
         query = query.where(sessions.c.conversation_id == conversation_id)
-    if user_id is not None:
-        is_in = participants.c.session_id == sessions.c.id
-        query = query.where(exists().where(is_in, participants.c.user_id == user_id))
     if state is not None:
         query = _in_state(query, state, now)
-    ids = conn.execute(_PAGES.apply(query, limit=limit, cursor=cursor)).all()
+    ids = conn.execute(order.apply(query, limit=limit, cursor=cursor)).all()
     wanted = sides().where(sessions.c.id.in_([row.id for row in ids[:limit]]))
     rows = conn.execute(wanted.order_by(sessions.c.id, participants.c.position))
     found = {session.id: session for session in sessions_of(rows, vault)}
-    return _PAGES.page(ids, limit=limit, key=lambda row: (row.id,), item=lambda row: found[row.id])
+    return order.page(ids, limit=limit, key=lambda row: (row.id,), item=lambda row: found[row.id])
 
 
 def sweep(conn: Connection, now: datetime, *, at_most: int = 1000) -> int:

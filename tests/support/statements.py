@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 from sqlalchemy import Connection, event
 
@@ -12,9 +13,20 @@ from sqlalchemy import Connection, event
 def statements(conn: Connection) -> Iterator[list[str]]:
     """The statements that `conn` runs inside the block."""
     seen: list[str] = []
+    with parameters(conn) as with_parameters:
+        yield seen
+    seen += [statement for statement, _ in with_parameters]
 
-    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
+
+@contextmanager
+def parameters(conn: Connection) -> Iterator[list[tuple[str, Any]]]:
+    """The statements that `conn` runs inside the block, each with (the first of) its parameters."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(
+        _conn: object, _cursor: object, statement: str, values: object, _context: object, many: bool
+    ) -> None:
+        seen.append((statement, cast("Any", values)[0] if many else values))
 
     event.listen(conn, "before_cursor_execute", note)
     try:

@@ -1,0 +1,82 @@
+"""What is asked for every call goes through an index, however much is stored."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import Connection
+
+from masking.model import Role
+from storage import Database, open_database, routing, sessions
+from tests.support.statements import parameters
+from tests.support.storage import (
+    ANNA,
+    NOW,
+    a_draft,
+    a_person,
+    a_vault,
+    opened,
+    proxies,
+    stocked,
+)
+
+_NO_TABLE = "SCAN CONSTANT ROW"
+
+
+@pytest.fixture
+async def db(migrated_sqlite: str) -> AsyncIterator[Database]:
+    database = open_database(migrated_sqlite)
+    await stocked(database, a_vault(), 50)
+    for n in range(20):
+        draft = a_draft(a_person(Role.BUYER, n), a_person(Role.SELLER, n % 3))
+        await opened(database, a_vault(), draft, rotation=n)
+    yield database
+    await database.close()
+
+
+def plan_of(conn: Connection, work: object) -> list[str]:
+    """The steps SQLite takes for every statement of `work`."""
+    assert callable(work)
+    with parameters(conn) as seen:
+        work(conn)
+    steps: list[str] = []
+    for statement, values in seen:
+        rows = conn.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, values)
+        steps += [row[3] for row in rows]
+    return steps
+
+
+async def test_a_routing_decision_scans_nothing(db: Database) -> None:
+    def ask(conn: Connection) -> object:
+        return routing.facts(conn, a_vault(), number=proxies(1)[0], caller=ANNA)
+
+    steps = await db.read(lambda conn: plan_of(conn, ask))
+
+    assert [step for step in steps if step.startswith("SCAN") and step != _NO_TABLE] == []
+    assert any("uq_leases_live_or_cooling" in step for step in steps)
+
+
+async def test_opening_a_session_scans_nothing(db: Database) -> None:
+    def open_one(conn: Connection) -> object:
+        return sessions.open_session(
+            conn, a_vault(), a_draft(), now=NOW, session_id="ses_x", rotation=1
+        )
+
+    await opened(db, a_vault(), a_draft(a_person(Role.BUYER, 99), a_person(Role.SELLER, 99)))
+    steps = await db.write(lambda conn: plan_of(conn, open_one))
+
+    assert [step for step in steps if step.startswith("SCAN") and step != _NO_TABLE] == []
+    assert any("uq_leases_live_or_cooling" in step for step in steps)
+
+
+async def test_a_users_and_a_conversations_sessions_are_found_by_index(db: Database) -> None:
+    for filters in ({"user_id": "seller-1"}, {"conversation_id": "chat-81"}):
+
+        def ask(conn: Connection, filters: dict[str, str] = filters) -> object:
+            return sessions.page(conn, a_vault(), now=NOW, limit=3, **filters)  # type: ignore[arg-type]
+
+        steps = await db.read(lambda conn, ask=ask: plan_of(conn, ask))  # type: ignore[misc]
+
+        assert [step for step in steps if step.startswith("SCAN")] == []
+        assert not any("TEMP B-TREE" in step for step in steps[:3]), "sorted by the index"
