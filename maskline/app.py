@@ -12,7 +12,8 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import Callable, Coroutine, Set
+from collections.abc import Callable, Coroutine
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
 from enum import StrEnum
 from typing import Any
@@ -50,7 +51,7 @@ AfterReady = Callable[[Settings], Coroutine[Any, Any, None]]
 
 
 def run_app(
-    settings: Settings, roles: Set[Role], say: Say, after_ready: AfterReady | None = None
+    settings: Settings, roles: AbstractSet[Role], say: Say, after_ready: AfterReady | None = None
 ) -> int:
     """Run `roles` until SIGTERM or SIGINT; 0. Raises MasklineError and the rooms' own errors.
 
@@ -68,7 +69,7 @@ class _App:
     """One process."""
 
     def __init__(
-        self, settings: Settings, roles: Set[Role], say: Say, after_ready: AfterReady | None
+        self, settings: Settings, roles: AbstractSet[Role], say: Say, after_ready: AfterReady | None
     ) -> None:
         self._settings = settings
         self._roles = roles
@@ -184,7 +185,7 @@ class _App:
         return Ingester(store.db, store.vault, spool, name, utc_now)
 
     async def _part(self, name: str, work: Coroutine[Any, Any, object]) -> None:
-        """A part, which ends only when all is taken down. Raises PartFailed where it does before."""
+        """A part, which ends only when all is taken down. Raises PartFailed if before."""
         try:
             await work
         except (MasklineError, StorageError, TelephonyError):

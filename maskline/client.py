@@ -17,7 +17,7 @@ from maskline.errors import CommandRefused, NotRunning
 
 
 class ApiClient:
-    """`async with ApiClient.of(data_folder) as api:`"""
+    """`async with ApiClient.of(data_folder) as api:` opens one."""
 
     def __init__(self, url: str, key: str, data: Path | None = None) -> None:
         self.url = url

@@ -1,6 +1,6 @@
 """The data folder: made private, and held by one process for each role.
 
-The lock is the kernel's (flock): it goes with the process, however that ends. Never removes anything.
+The lock is the kernel's (flock): it goes with the process, however that ends. Never removes a file.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def write_private(path: Path, text: str) -> None:
     """Write a file with mode 0600, whole or not at all."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

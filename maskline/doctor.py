@@ -106,7 +106,9 @@ def _announcements(settings: Settings) -> Finding:
         text = f"{len(missing)} of {len(NAMES) * len(LANGUAGES)} are missing"
         return Finding(what, ok=False, detail=text, mend="make setup")
     if own is not None and not own.is_dir():
-        return Finding(what, ok=False, detail=f"there is no folder {own}", mend="mend setting prompts")
+        return Finding(
+            what, ok=False, detail=f"there is no folder {own}", mend="mend setting prompts"
+        )
     return Finding(what, ok=True, detail=f"{', '.join(LANGUAGES)}, {len(NAMES)} each")
 
 
@@ -114,11 +116,19 @@ def _folder(data: Path) -> Finding:
     folder = data.absolute()
     nearest = next(one for one in (folder, *folder.parents) if one.exists())
     if not nearest.is_dir():
-        return Finding("data folder", ok=False, detail=f"{nearest} is no folder", mend="give another --data")
+        return Finding(
+            "data folder", ok=False, detail=f"{nearest} is no folder", mend="give another --data"
+        )
     if not os.access(nearest, os.W_OK | os.X_OK):
         text = f"cannot write to {nearest}"
-        return Finding("data folder", ok=False, detail=text, mend=f"chown -R {os.getuid()} {nearest}")
-    return Finding("data folder", ok=True, detail=str(folder) if folder.exists() else f"{folder} (will be made)")
+        return Finding(
+            "data folder", ok=False, detail=text, mend=f"chown -R {os.getuid()} {nearest}"
+        )
+    return Finding(
+        "data folder",
+        ok=True,
+        detail=str(folder) if folder.exists() else f"{folder} (will be made)",
+    )
 
 
 def _ports(settings: Settings, running: instance.Instance | None) -> Iterable[Finding]:

@@ -1,4 +1,4 @@
-"""Where a running Maskline can be reached: written by `up`, read by the commands that talk to it."""
+"""Where a running Maskline is reached: written by `up`, read by the commands that talk to it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Checks the dialplan and the templates against the rules that keep outsiders out. Pure: text in, faults out.
+"""Checks dialplan and templates against the rules that keep outsiders out: text in, faults out.
 
-What it knows is in the tables below: what may be called, what must never be loaded or granted. A rule
-that has to give way gives way here, in sight.
+What it knows is in the tables below: what may be called, what must never be loaded or granted. A
+rule that has to give way gives way here, in sight.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FUNCTIONS = frozenset(
         *("BASE64_ENCODE", "PJSIP_HEADER", "REGEX"),
     }
 )
-# What a caller sent. Legal only inside BASE64_ENCODE(…) of a UserEvent, where it becomes plain text.
+# What a caller sent. Legal only inside BASE64_ENCODE(…) of a UserEvent: there it is plain text.
 FROM_OUTSIDE = re.compile(
     r"\$\{(?:CALLERID\((?!dnid\))|PJSIP_HEADER|CHANNEL\(pjsip|EXTEN\b|REDIRECTING|CONNECTEDLINE)"
 )
@@ -32,7 +32,12 @@ NEVER_LOADED = (
     *("app_system", "app_exec", "app_originate", "app_externalivr", "app_mixmonitor"),
     *("func_shell", "func_curl", "func_env", "func_db", "func_odbc", "func_realtime", "func_lock"),
     *("pbx_spool", "pbx_lua", "pbx_ael", "pbx_dundi", "res_agi", "res_fastagi", "res_ari"),
-    *("res_pjsip_messaging", "res_pjsip_refer", "res_pjsip_diversion", "res_pjsip_send_to_voicemail"),
+    *(
+        "res_pjsip_messaging",
+        "res_pjsip_refer",
+        "res_pjsip_diversion",
+        "res_pjsip_send_to_voicemail",
+    ),
     *("chan_iax2", "chan_audiosocket", "chan_websocket", "res_http_websocket", "res_clialiases"),
 )
 NEVER_GRANTED = frozenset({"all", "command", "agi", "config", "originate", "dialplan", "verbose"})
@@ -134,15 +139,15 @@ def _steps(text: str) -> tuple[list[_Step], list[int]]:
         if found := re.fullmatch(r"\[([a-z-]+)\]", line):
             context = found[1]
             continue
-        shape = r"(?:exten\s*=>\s*([^,]+),|same\s*=>\s*)(?:\d+|n)(?:\(([a-z-]+)\))?,(\w+)(?:\((.*)\))?"
+        shape = (
+            r"(?:exten\s*=>\s*([^,]+),|same\s*=>\s*)(?:\d+|n)(?:\(([a-z-]+)\))?,(\w+)(?:\((.*)\))?"
+        )
         found = re.fullmatch(shape, line)
         if found is None:
             odd.append(number)
             continue
         extension = found[1] or extension
-        steps.append(
-            _Step(number, context, extension, found[2] or "", found[3], found[4] or "")
-        )
+        steps.append(_Step(number, context, extension, found[2] or "", found[3], found[4] or ""))
     return steps, odd
 
 
@@ -162,7 +167,9 @@ def _forbidden_classes(text: str) -> Iterator[Fault]:
         name, _, value = (part.strip() for part in line.partition("="))
         granted = {one.strip() for one in value.split(",")} & NEVER_GRANTED
         if name in ("read", "write") and granted:
-            yield Fault("manager.conf", number, f"class {', '.join(sorted(granted))} is a shell or more")
+            yield Fault(
+                "manager.conf", number, f"class {', '.join(sorted(granted))} is a shell or more"
+            )
         if name == "bindaddr" and value not in ("127.0.0.1", "::1"):
             yield Fault("manager.conf", number, "AMI is for this machine alone")
 

@@ -1,8 +1,7 @@
 """Logging: one line an event, on stderr, `time level logger message`.
 
 A line never breaks: control characters are written as escapes. Nobody logs phones; as a second net,
-what looks like a participant's number in a traceback's text is never printed, because tracebacks show
-types and places, not texts.
+of an exception only its type and its places are shown, never its text, which may quote one.
 """
 
 from __future__ import annotations

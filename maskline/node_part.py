@@ -178,5 +178,3 @@ def _tell_trouble(trouble: Trouble) -> None:
 
 def _tell_error(error: BaseException) -> None:
     _log.error("an offer could not be answered", exc_info=error)
-
-

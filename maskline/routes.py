@@ -54,6 +54,7 @@ class StoredRoutes:
 
     async def facts(self, offer: Offer) -> RoutingFacts:
         """All that is known about `offer`. Raises StorageError."""
+
         def work(conn: Connection) -> RoutingFacts:
             _, known = self._book.read(conn)
             trunk = routing.trunk_of(offer, known)

@@ -1,7 +1,7 @@
 """Settings: command line over MASKLINE_* over maskline.toml over defaults.
 
-One flat set of names for all three. An unknown name is refused with the nearest known one: a setting
-that was misspelt and silently ignored is worse than a start that fails.
+One flat set of names for all three. An unknown name is refused with the nearest known one: a
+setting that was misspelt and silently ignored is worse than a start that fails.
 """
 
 from __future__ import annotations

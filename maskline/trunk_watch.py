@@ -1,7 +1,7 @@
 """Keeps the node's trunks as they are stored: at once when told, else within a second.
 
-A trunk that cannot be written into Asterisk's configuration is left out and named in the log; it never
-keeps the others from being served.
+A trunk that cannot be written into Asterisk's configuration is left out and named in the log; it
+never keeps the others from being served.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class TrunkWatch:
                     await self._nudge.wait()
 
     async def apply(self) -> None:
-        """Tell the node of the trunks, if they have changed. Raises TelephonyError, StorageError."""
+        """Tell the node of changed trunks. Raises TelephonyError, StorageError."""
         version, trunks = await self._db.read(self._book.read)
         if version == self._applied:
             return

@@ -1,4 +1,4 @@
-"""What several commands need: settings from their arguments, and a session with the running Maskline."""
+"""What several commands need: settings from arguments, a client of the running Maskline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which commands there are and what they take. Does none of it: each command is imported when chosen."""
+"""Which commands there are and what they take.
+
+Does none of it: a command is imported when it is chosen.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeAlias
 
 Run = Callable[[argparse.Namespace], int]
 SERVE_ROLES = ("api", "controller", "ingest", "deliver")
@@ -26,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-_Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 (has no public name)
 
 
 def _serving(commands: _Commands) -> None:

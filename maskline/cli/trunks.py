@@ -1,4 +1,7 @@
-"""`maskline trunks`: over HTTP. A password comes from a prompt or standard input, never from arguments."""
+"""`maskline trunks`: over HTTP.
+
+A password comes from a prompt or standard input, never from arguments: others may list those.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`maskline demo`: real calls both ways through a simulated carrier, and what each party saw and heard.
+"""`maskline demo`: real calls both ways, and what each party saw and heard of them.
 
-Everything printed was measured: numbers are read from the SIP messages that the phones received, tones
-from the audio that they received, the rest from the API.
+Everything printed was measured: numbers are read from the SIP messages that the phones received,
+tones from the audio that they received, the rest from the API.
 """
 
 from __future__ import annotations
@@ -160,7 +160,8 @@ def _log(person: Person, entries: Sequence[Any]) -> None:
         arrow = "↙" if entry["direction"] == "in" else "↗"
         unread = "  unread" if entry["unread"] else ""
         card = entry["card"]
-        print(f"  {_clock(entry['at'])}  {arrow} {card['name']} ★{card['rating']}  {entry['outcome']}{unread}")
+        who = f"{arrow} {card['name']} ★{card['rating']}"
+        print(f"  {_clock(entry['at'])}  {who}  {entry['outcome']}{unread}")
 
 
 def _line(what: str, value: str) -> None:

@@ -48,7 +48,10 @@ async def test_the_buyer_calls_and_both_hear_each_other(
     assert record["outcome"] == "answered"
     assert record["ended_by"] == "caller"
     assert record["cause"] == 16
-    assert (record["number_in"], record["number_out"]) == (session.buyer_dials, session.seller_dials)
+    assert (record["number_in"], record["number_out"]) == (
+        session.buyer_dials,
+        session.seller_dials,
+    )
     assert (record["trunk_in"], record["trunk_out"]) == ("carrier-a", "carrier-a")
     assert 0.9 <= record["talk_s"] <= 10
     assert 0.2 <= record["ring_s"] <= 3
@@ -96,10 +99,14 @@ async def test_one_call_is_one_entry_in_history_and_in_each_call_log(
     ("behaviour", "outcome", "heard_status"),
     [
         pytest.param(Reject(486, "Busy Here"), "busy", 486, id="busy"),
-        pytest.param(Reject(600, "Busy Everywhere", ring_ms=200), "busy", 486, id="busy-everywhere"),
+        pytest.param(
+            Reject(600, "Busy Everywhere", ring_ms=200), "busy", 486, id="busy-everywhere"
+        ),
         pytest.param(Reject(603, "Decline", ring_ms=200), "declined", 403, id="declined"),
         pytest.param(Reject(404, "Not Found"), "unreachable", None, id="no-such-phone"),
-        pytest.param(Reject(480, "Temporarily Unavailable"), "unreachable", None, id="switched-off"),
+        pytest.param(
+            Reject(480, "Temporarily Unavailable"), "unreachable", None, id="switched-off"
+        ),
     ],
 )
 async def test_the_callee_cannot_or_will_not_talk(

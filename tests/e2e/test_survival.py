@@ -7,11 +7,12 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from maskline.demo import Answer, Call, CallState, Carrier, Ring
+from maskline.demo import Answer, Behaviour, Call, CallState, Carrier, Ring
 from tests.support.maskline import Maskline, Session, eventually
 
 MakeCarrier = Callable[..., Awaitable[Carrier]]
@@ -36,7 +37,7 @@ async def _sessions(own: Maskline, first: int, count: int) -> list[Session]:
         ]
 
 
-def _behave(carrier: Carrier, behaviour: Any, sessions: Sequence[Session]) -> None:
+def _behave(carrier: Carrier, behaviour: Behaviour, sessions: Sequence[Session]) -> None:
     for session in sessions:
         carrier.on_invite(behaviour, number=session.seller)
 
@@ -81,9 +82,7 @@ async def test_kill_9_of_maskline_with_50_calls_up_and_50_being_set_up(
     asterisk = own.asterisk_pid
 
     setting_up = asyncio.create_task(_dial(carrier, rising, rate=50))
-    await eventually(
-        lambda: _count(carrier, CallState.RINGING), lambda ringing: ringing >= 20, 15
-    )
+    await eventually(lambda: _count(carrier, CallState.RINGING), lambda ringing: ringing >= 20, 15)
     await own.kill_9()
     later = await setting_up
     await asyncio.gather(*(call.until(_decided, 30) for call in later))
@@ -240,7 +239,7 @@ async def test_restart_of_everything_ends_calls_and_loses_nothing(
 
 
 async def test_two_instances_side_by_side(
-    own: Maskline, make_carrier: MakeCarrier, tmp_path: Any
+    own: Maskline, make_carrier: MakeCarrier, tmp_path: Path
 ) -> None:
     other = Maskline(tmp_path / "other" / "data")
     try:

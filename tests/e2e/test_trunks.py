@@ -33,8 +33,6 @@ async def _up(carrier: Carrier, session: Session, out: Carrier | None = None) ->
     return call, leg
 
 
-
-
 async def _backup(shared: Maskline, make_carrier: MakeCarrier) -> Carrier:
     """A second carrier that takes what the first one does not."""
     backup = await make_carrier(shared, "backup")
@@ -140,12 +138,12 @@ async def test_a_trunk_sets_up_no_more_calls_a_second_than_it_may(
     await own.add_trunk("slow", carrier.host, carrier.port, max_cps=4)
     await own.add_numbers("slow", "+74951110001", "+74951110002")
     carrier.on_invite(Answer(ring_ms=100, shared=True))
-    sessions = [
-        await own.open_session(f"+7916100000{n}", f"+7916200000{n}") for n in range(8)
-    ]
+    sessions = [await own.open_session(f"+7916100000{n}", f"+7916200000{n}") for n in range(8)]
 
     calls = await carrier.bulk([(one.buyer_dials, one.buyer) for one in sessions], rate=50)
-    await asyncio.gather(*(call.until(lambda c: c.answered or c.status >= 300, 30) for call in calls))
+    await asyncio.gather(
+        *(call.until(lambda c: c.answered or c.status >= 300, 30) for call in calls)
+    )
 
     # Each call takes one set-up on its way in and one on its way out.
     assert sum(call.answered for call in calls) == 2
@@ -177,7 +175,9 @@ async def test_trunks_change_under_a_call_that_is_up(
     assert refused.status in (401, 403, 404)
 
     await shared.ask("DELETE", "/v1/trunks/second")
-    assert [one["name"] for one in (await shared.ask("GET", "/v1/trunks"))["items"]] == ["carrier-a"]
+    assert [one["name"] for one in (await shared.ask("GET", "/v1/trunks"))["items"]] == [
+        "carrier-a"
+    ]
 
     await asyncio.gather(call.hear(700), leg.hear(450))
     assert max((*call.heard(since=since).gaps_ms, 0)) <= 60

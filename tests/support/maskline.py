@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 (what the API answers is JSON)
 """A whole Maskline as a subprocess, with ports and a data folder of its own, for the e2e tests.
 
 It is driven as an operator and a platform would: by the command line, signals and HTTP.
@@ -208,9 +209,12 @@ class Maskline:
     async def calls(self, **query: str) -> list[Any]:
         """Call records, oldest first."""
         async with self.api() as api:
-            path = "/v1/calls" + ("?" + "&".join(f"{k}={v}" for k, v in query.items()) if query else "")
+            path = "/v1/calls" + (
+                "?" + "&".join(f"{k}={v}" for k, v in query.items()) if query else ""
+            )
             page = await api.ask("GET", path)
-            return list(reversed(page["items"]))
+            items: list[Any] = page["items"]
+            return items[::-1]
 
     async def history(self, conversation_id: str) -> list[Any]:
         """A conversation's entries, oldest first."""
@@ -222,9 +226,11 @@ class Maskline:
         page = await self.ask("GET", f"/v1/users/{user_id}/call-log")
         return list(reversed(page["items"]))
 
-    async def recorded(self, session: Session, count: int = 1, timeout_s: float = 10.0) -> list[Any]:
+    async def recorded(
+        self, session: Session, count: int = 1, timeout_s: float = 10.0
+    ) -> list[Any]:
         """The session's call records, as soon as there are `count`; never more than that."""
-        found = await eventually(
+        found: list[Any] = await eventually(
             lambda: self.calls(session_id=session.id), lambda calls: len(calls) >= count, timeout_s
         )
         assert len(found) == count, json.dumps(found, indent=1)
