@@ -50,14 +50,10 @@ async def open_agent(identity: Identity, *, deadline_s: float, limits: Limits) -
 
 
 class Agent:
-    """A login of the keeper; dead once Asterisk answers no ping for some seconds."""
+    """A login of the keeper, for as long as it asks: each that stays costs every call CPU."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-
-    async def wait_closed(self) -> BaseException:
-        """Wait until the login is dead, and return why."""
-        return await self._client.wait_closed()
 
     async def aclose(self) -> None:
         """Log out."""

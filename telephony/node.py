@@ -25,7 +25,8 @@ from typing import Self
 
 from masking.trunks import Trunk
 from telephony import trunks as pjsip
-from telephony.ami import Login
+from telephony.agent import open_agent
+from telephony.ami import AmiError, Login
 from telephony.controller import Logins
 from telephony.errors import (
     AlreadyRunning,
@@ -273,10 +274,17 @@ class Node:
                 raise TrunksNotTaken(
                     "Asterisk is not ready; it reads them when it starts"
                 ) from error
-            agent = self._supervisor.agent
-            if agent is not None:
+            try:
+                agent = await open_agent(
+                    self._identity, deadline_s=deadline_s, limits=self._limits.ping
+                )
+            except AmiError as error:
+                raise TrunksNotTaken(str(error)) from error
+            try:
                 await agent.take_trunks(names, deadline_s=deadline_s)
-                self._taken = names
+            finally:
+                await agent.aclose()
+            self._taken = names
 
 
 def _read(path: Path) -> str | None:

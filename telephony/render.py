@@ -143,7 +143,7 @@ def _values(
         "agent_user": AGENT_USER,
         "agent_secret": ami.agent_secret,
         "disabled_events": ",".join(_DISABLED_EVENTS),
-        "event_filters": "\n".join(f"eventfilter = ^Event: {name}" for name in HEARD_EVENTS),
+        "event_filters": _event_filters(install),
         "cel_mapping": _advanced_mapping() if advanced else _legacy_mapping(),
         "route_timeout_s": f"{settings.route_timeout_s:g}",
         "language": settings.language,
@@ -167,6 +167,14 @@ def _max_files() -> int:
     """Ten descriptors for a two-leg call, and as many as we may have."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+
+
+def _event_filters(install: AsteriskInstall) -> str:
+    """What the event login hears: by hash where Asterisk can, else by regular expression."""
+    version = (install.version.major, install.version.minor)
+    by_name = version >= (21, 5) or (20, 10) <= version < (21, 0)
+    line = "eventfilter(action(include),name({})) =" if by_name else "eventfilter = ^Event: {}"
+    return "\n".join(line.format(name) for name in HEARD_EVENTS)
 
 
 def _advanced_mapping() -> str:

@@ -11,9 +11,9 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
-from telephony.agent import Agent, open_agent
+from telephony.agent import open_agent
 from telephony.ami import AmiError, Backoff, Limits
 from telephony.errors import NodeDied, NodeNotReady, TelephonyError
 from telephony.install import AsteriskInstall
@@ -23,14 +23,18 @@ from telephony.process import AsteriskProcess, append_node_start
 __all__ = ["NodeState", "Supervisor", "SupervisorLimits"]
 
 
-T = TypeVar("T")
-
-
 class Prepare(Protocol):
     """Says how to reach Asterisk, and before a start writes what it is started on."""
 
     def __call__(self, *, adopting: bool) -> Identity:
         """Raises TelephonyError where a start is not possible."""
+
+
+class Ends(NamedTuple):
+    """What ends our looking after a process."""
+
+    process: asyncio.Task[None]
+    stop: asyncio.Task[bool]
 
 
 class NodeState(Enum):
@@ -49,13 +53,14 @@ class SupervisorLimits:
 
     ready_s: float = 30.0
     adopt_s: float = 10.0
-    hung_s: float = 10.0  # after `ping` has failed, before it is killed
+    check_every_s: float = 5.0  # a login that stayed would cost every call some CPU
+    hung_s: float = 10.0  # after a check has failed, before it is killed
     drain_s: float = 5.0  # for hanging up what is up
     stop_s: float = 5.0  # from SIGTERM to SIGKILL
     backoff: Backoff = field(
         default_factory=lambda: Backoff(first_s=0.2, cap_s=30.0, steady_after_s=60.0)
     )
-    ping: Limits = field(default_factory=lambda: Limits(ping_every_s=1.0, pong_within_s=5.0))
+    ping: Limits = field(default_factory=lambda: Limits(connect_s=5.0))  # of a check
 
 
 class Supervisor:
@@ -80,7 +85,6 @@ class Supervisor:
         self._state = NodeState.DOWN
         self._changed = asyncio.Event()
         self._stop_asked = asyncio.Event()
-        self._agent: Agent | None = None
         self._failure: TelephonyError | None = None
         self.starts = 0
         self.adopted = False
@@ -89,11 +93,6 @@ class Supervisor:
     def state(self) -> NodeState:
         """What the node is doing."""
         return self._state
-
-    @property
-    def agent(self) -> Agent | None:
-        """The keeper's login while the node is ready."""
-        return self._agent if self._state is NodeState.READY else None
 
     def _set(self, state: NodeState) -> None:
         if state is not self._state:
@@ -155,15 +154,16 @@ class Supervisor:
         self._set(NodeState.STARTING)
         identity = self._prepare(adopting=found is not None)
         process = found or self._start()
-        ended = asyncio.create_task(process.wait(), name="asterisk-ended")
-        stop = asyncio.create_task(self._stop_asked.wait(), name="node-stop")
+        ends = Ends(
+            asyncio.create_task(process.wait(), name="asterisk-ended"),
+            asyncio.create_task(self._stop_asked.wait(), name="node-stop"),
+        )
         try:
-            return await self._attend(process, identity, (ended, stop), adopted=found is not None)
+            return await self._attend(process, ends, identity, adopted=found is not None)
         finally:
-            self._agent = None
-            for task in (ended, stop):
+            for task in ends:
                 task.cancel()
-            await asyncio.wait((ended, stop))
+            await asyncio.wait(ends)
             process.close()
 
     def _start(self) -> AsteriskProcess:
@@ -173,75 +173,78 @@ class Supervisor:
         return process
 
     async def _attend(
-        self,
-        process: AsteriskProcess,
-        identity: Identity,
-        ends: tuple[asyncio.Task[None], asyncio.Task[bool]],
-        *,
-        adopted: bool,
+        self, process: AsteriskProcess, ends: Ends, identity: Identity, *, adopted: bool
     ) -> bool:
-        ended, stop = ends
+        """Look after `process` until it ends, or must end; whether it was ever ready."""
         ready = False
         while True:
-            patience_s = self._patience_s(ready=ready, adopted=adopted)
-            opening = asyncio.create_task(
-                open_agent(identity, deadline_s=patience_s, limits=self._limits.ping)
+            answered = await self._answers(
+                identity, ends, self._patience_s(ready=ready, adopted=adopted)
             )
-            agent = await self._first(opening, ends)
-            if agent is None and not ended.done() and not stop.done():
+            if answered:
+                ready = True
+                self.adopted = adopted
+                self._set(NodeState.READY)
+                while await self._pause_between_checks(ends):
+                    if not await self._answers(identity, ends, self._limits.ping.connect_s):
+                        break
+            if ends.stop.done():
+                await self._shut_down(process, identity)
+                return ready
+            if ends.process.done():
+                if not ready:
+                    raise NodeDied(self._what_it_said("Asterisk ended before it was ready"))
+                return ready
+            if not answered:
                 # It neither answers nor ends.
                 await process.end(gently_s=0)
                 if not (ready or adopted):
                     raise NodeNotReady(self._what_it_said("Asterisk did not become ready"))
                 return ready
-            try:
-                if agent is not None and not (ended.done() or stop.done()):
-                    ready = True
-                    self._agent = agent
-                    self.adopted = adopted
-                    self._set(NodeState.READY)
-                    await self._first(asyncio.create_task(agent.wait_closed()), ends)
-                if stop.done():
-                    await self._shut_down(process, agent)
-                    return ready
-                if ended.done():
-                    if not ready:
-                        raise NodeDied(self._what_it_said("Asterisk ended before it was ready"))
-                    return ready
-                self._set(NodeState.HUNG)
-            finally:
-                self._agent = None
-                if agent is not None:
-                    await agent.aclose()
+            self._set(NodeState.HUNG)
+
+    async def _answers(self, identity: Identity, ends: Ends, patience_s: float) -> bool:
+        """Whether somebody who logs in is answered, before the process or our task ends."""
+        asking = asyncio.create_task(
+            open_agent(identity, deadline_s=patience_s, limits=self._limits.ping)
+        )
+        try:
+            await asyncio.wait((asking, *ends), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not asking.done():
+                asking.cancel()
+                await asyncio.wait((asking,))
+        if asking.cancelled():
+            return False
+        error = asking.exception()
+        if error is None:
+            await asking.result().aclose()
+            return not (ends.process.done() or ends.stop.done())
+        if isinstance(error, AmiError):
+            return False
+        raise error
+
+    async def _pause_between_checks(self, ends: Ends) -> bool:
+        """Whether the pause passed with nothing having ended."""
+        done, _ = await asyncio.wait(
+            ends, timeout=self._limits.check_every_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        return not done
 
     def _patience_s(self, *, ready: bool, adopted: bool) -> float:
         if ready:
             return self._limits.hung_s
         return self._limits.adopt_s if adopted else self._limits.ready_s
 
-    async def _first(
-        self, task: asyncio.Task[T], ends: tuple[asyncio.Task[None], asyncio.Task[bool]]
-    ) -> T | None:
-        """The result of `task`; None if it failed, or an end came first."""
-        try:
-            await asyncio.wait((task, *ends), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait((task,))
-        if task.cancelled():
-            return None
-        error = task.exception()
-        if error is None:
-            return task.result()
-        if isinstance(error, AmiError):
-            return None
-        raise error
-
-    async def _shut_down(self, process: AsteriskProcess, agent: Agent | None) -> None:
+    async def _shut_down(self, process: AsteriskProcess, identity: Identity) -> None:
         self._set(NodeState.STOPPING)
-        if agent is not None:
-            await agent.hang_up_all(deadline_s=self._limits.drain_s)
+        drain_s = self._limits.drain_s
+        with contextlib.suppress(AmiError):
+            agent = await open_agent(identity, deadline_s=drain_s, limits=self._limits.ping)
+            try:
+                await agent.hang_up_all(deadline_s=drain_s)
+            finally:
+                await agent.aclose()
         await process.end(gently_s=self._limits.stop_s)
 
     def _what_it_said(self, what: str) -> str:

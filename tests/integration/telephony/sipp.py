@@ -217,9 +217,8 @@ async def sipp(
     name = f"sipp-{next(_numbers)}"
     file = folder / f"{name}.xml"
     text = scenario.replace("%(caller)s", caller)
-    file.write_text(
-        f'<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="{name}">\n{text}</scenario>\n'
-    )
+    head = '<?xml version="1.0" encoding="ISO-8859-1" ?>'
+    file.write_text(f'{head}\n<scenario name="{name}">\n{text}</scenario>\n')
     output, messages = folder / f"{name}.out", folder / f"{name}.msg"
     target = [f"{to[0]}:{to[1]}"] if to else []
     with output.open("wb") as sink:

@@ -54,8 +54,10 @@ async def test_a_call_that_the_caller_ends(bench: Bench, node: Node) -> None:
 
     assert sorted(kinds(rows)[3:5]) == ["ANSWER", "LEG"]
     assert kinds(rows)[:3] == ["OFFER", "PLAN", "ATTEMPT"]
-    assert kinds(rows)[-3:] == ["ATTEMPT_END", "END", "LINKEDID_END"]
-    assert {row.kind for row in rows if row.leg == "callee"} == {"ANSWER", "LEG"}
+    assert rows[-1].kind == "LINKEDID_END"  # of the channel that goes last
+    own = [kind for kind in kinds(rows) if kind != "LINKEDID_END"]
+    assert own[-2:] == ["ATTEMPT_END", "END"]
+    assert {"ANSWER", "LEG"} <= {row.kind for row in rows if row.leg == "callee"}
     assert one(rows, "OFFER") == {"trunk": "carrier-a", "called": "+74951110001"}
     assert one(rows, "PLAN") == {
         "session": "ses_1",
