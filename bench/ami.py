@@ -5,7 +5,8 @@
 2. The longest time the loop stands still while a burst of 100,000 events is drained from a real
    socket. Fails if the loop's own work reaches 10 ms in any round, or the clock shows 10 ms in
    every round: what other programs take from the loop differs from round to round, a stall of our
-   own does not.
+   own does not. On a machine so busy that a loop of empty 1 ms slices is held up for 10 ms in
+   every round as well, the clock says nothing of us, and the CPU time alone decides.
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ EVENTS = 40_000
 BURST = 100_000
 ROUNDS = 5
 PIECE_BYTES = 1 << 16
+# No ping: its answer would come in the middle of a piece of the stream.
+QUIET = Limits(read_slice_s=3600, ping_every_s=3600)
 WANTED = ("UserEvent", "Newstate", "DialBegin", "DialEnd", "BridgeEnter", "BridgeLeave", "Hangup")
 LEAST_RATIO = 3.0
 MOST_STALL_MS = 10.0
+CONTROL = "1 ms slices"
 STALL_WALL = "stall in a burst, by the clock"
 STALL_CPU = "stall in a burst, CPU time"
 
@@ -98,9 +102,7 @@ async def feed_ours(pieces: list[bytes]) -> tuple[float, int]:
     subscription = hub.subscribe(WANTED, name="bench", capacity=1_000_000)
     login = Login("", 0, "bench", "", SYSTEMNAME)
     transport = SilentTransport()
-    connection = Connection(
-        login, on_event=hub.publish, monitor=hub.monitor, limits=Limits(read_slice_s=60)
-    )
+    connection = Connection(login, on_event=hub.publish, monitor=hub.monitor, limits=QUIET)
     transport.protocol = connection
     connection.connection_made(transport)
     connection.data_received(GREETING)
@@ -258,13 +260,13 @@ async def stall_ours(port: int) -> Stall:
         ]
         ticker = Ticker()
         await client.action("Burst", deadline_s=10)
-        await _until(lambda: all_events.seen == BURST)
+        await _until(lambda: all_events.seen == BURST or client.closed.done())
         ticker.stop()
         some.close()
         every.close()
         await asyncio.gather(*consumers)
-        if some.dropped or every.dropped:
-            raise AssertionError("events were dropped")
+        if all_events.seen != BURST or some.dropped:
+            raise AssertionError("the burst was not read whole")
     return ticker.longest
 
 
@@ -288,17 +290,23 @@ async def stall_panoramisk(port: int) -> Stall:
     return ticker.longest
 
 
-async def stall_idle(_: int) -> Stall:
-    """Do nothing for as long: what the machine itself does to a loop."""
+async def stall_control(_: int) -> Stall:
+    """Work in slices of 1 ms with nothing of anybody's: what the machine itself does to a loop."""
+    loop = asyncio.get_running_loop()
     ticker = Ticker()
-    await asyncio.sleep(2)
+    until_s = loop.time() + 2
+    while loop.time() < until_s:
+        slice_s = loop.time() + 0.001
+        while loop.time() < slice_s:
+            pass
+        await asyncio.sleep(0)
     ticker.stop()
     return ticker.longest
 
 
 async def stalls() -> list[Row]:
     """Measure the longest stall, the clients taking turns."""
-    drains = {"ours": stall_ours, "panoramisk 1.4": stall_panoramisk, "idle loop": stall_idle}
+    drains = {"ours": stall_ours, "panoramisk 1.4": stall_panoramisk, CONTROL: stall_control}
     longest: dict[str, list[Stall]] = {client: [] for client in drains}
     async with burst_server() as port:
         for _ in range(ROUNDS):
@@ -333,12 +341,19 @@ def main() -> int:
         verdict = "ok" if ok else "FAILED"
         print(f"{what}: {ratio:.2f} x panoramisk (at least {LEAST_RATIO:g}): {verdict}; ", end="")
         print(f"{floor:.2f} of the bare floor")
-    (wall,) = [row for row in rows if (row.what, row.client) == (STALL_WALL, "ours")]
-    (cpu,) = [row for row in rows if (row.what, row.client) == (STALL_CPU, "ours")]
-    ok = cpu.most < MOST_STALL_MS and wall.least < MOST_STALL_MS
-    figures = f"{cpu.most:.1f} ms of CPU at most, {wall.least:.1f} ms by the clock at least"
-    print(f"stall: {figures} (under {MOST_STALL_MS:g}): {'ok' if ok else 'FAILED'}")
+    wall = _row(rows, STALL_WALL, "ours").least
+    control = _row(rows, STALL_WALL, CONTROL).least
+    cpu = _row(rows, STALL_CPU, "ours").most
+    ok = cpu < MOST_STALL_MS and (wall < MOST_STALL_MS or control >= MOST_STALL_MS)
+    print(f"stall: {cpu:.1f} ms of CPU at most, {wall:.1f} ms by the clock at least", end=" ")
+    print(f"(under {MOST_STALL_MS:g}): {'ok' if ok else 'FAILED'}")
+    if control >= MOST_STALL_MS:
+        print(f"the clock decides nothing here: empty slices were held up for {control:.1f} ms too")
     return 1 if failed or not ok else 0
+
+
+def _row(rows: list[Row], what: str, client: str) -> Row:
+    return next(row for row in rows if (row.what, row.client) == (what, client))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,6 @@ _GREETING = b"Asterisk Call Manager/"
 _HEADER_NAME = re.compile(r"[!-9;-~]+")
 _UNSENDABLE = re.compile(rb"[\r\n\0]")
 _BEGINNINGS = (b"Event: ", b"Response: ", _EOL)
-_EMPTY_LINES = re.compile(rb"(?:\r\n){2,}")
 # The one event Asterisk prints by hand, straight after the answer to a login (`action_login`).
 _LOGIN_BOOT = re.compile(
     rb"Event: FullyBooted\r\nPrivilege: [^\r\n]*\r\nUptime: \d+\r\nLastReload: \d+\r\n"
@@ -165,9 +164,14 @@ class Decoder:
             with memoryview(buffer) as view:
                 finished = bytes(view[:end])
             del buffer[: end + len(_END)]
-            frames = _split(finished)
+            frames = _strip(finished).split(_END)
+            heads = list(map(self._head.match, frames))
+            if None in heads and any(not frame or frame.startswith(_EOL) for frame in frames):
+                # More CR LF than needed between two frames belongs to neither.
+                frames = [frame for frame in map(_strip, frames) if frame]
+                heads = list(map(self._head.match, frames))
             self._finished.extend(frames)
-            self._heads.extend(map(self._head.match, frames))
+            self._heads.extend(heads)
         if len(buffer) > self._max_frame_bytes:
             raise FrameTooLong
 
@@ -249,15 +253,14 @@ class Decoder:
         return (frame[start:] if end < 0 else frame[start:end]).decode("utf-8", "replace")
 
 
-def _split(finished: bytes) -> list[bytes]:
-    """Cut at empty lines; more CR LF than needed between two frames belongs to neither."""
-    start, end = 0, len(finished)
-    while finished.startswith(_EOL, start):
+def _strip(data: bytes) -> bytes:
+    """Take CR LF pairs off both ends."""
+    start, end = 0, len(data)
+    while data.startswith(_EOL, start):
         start += 2
-    while end > start and finished.endswith(_EOL, start, end):
+    while end > start and data.endswith(_EOL, start, end):
         end -= 2
-    frames = _EMPTY_LINES.split(finished[start:end])
-    return frames if frames != [b""] else []
+    return data[start:end]
 
 
 def _head_pattern(systemname: str | None) -> re.Pattern[bytes]:

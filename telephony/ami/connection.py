@@ -118,6 +118,9 @@ class Connection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._timer: asyncio.TimerHandle | None = None
+        self._reads = 0
+        self._read_by_check = 0
+        self._pong_due_s = 0.0
         self._login_waiter: Waiter | None = None
 
     # -- life ---------------------------------------------------------------------------------
@@ -303,6 +306,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
+        self._reads += 1
         try:
             self._decoder.feed(data)
         except AmiError as error:
@@ -378,8 +382,10 @@ class Connection(asyncio.Protocol):
     # -- ping ---------------------------------------------------------------------------------
 
     def _ping(self) -> None:
-        due_s = self._loop.time() + self._limits.pong_within_s
-        self._timer = self._loop.call_at(due_s, self._pong_overdue, due_s)
+        now_s = self._loop.time()
+        self._pong_due_s = now_s + self._limits.pong_within_s
+        self._read_by_check = self._reads
+        self._timer = self._loop.call_at(self._pong_due_s, self._pong_overdue, self._pong_due_s)
         if self._writable.is_set():  # If not, Asterisk does not read: as bad as no pong.
             (waiter,) = self._write((Action("Ping"),))
             waiter.future.add_done_callback(self._pong)
@@ -391,11 +397,16 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         self._timer = self._loop.call_later(self._limits.ping_every_s, self._ping)
 
-    def _pong_overdue(self, due_s: float) -> None:
+    def _pong_overdue(self, planned_s: float) -> None:
+        """Die, unless the pong may lie behind what has not been read yet.
+
+        That is so while bytes come in or this loop was late itself; three more deadlines at most.
+        """
         now_s = self._loop.time()
         grace_s = self._limits.pong_within_s / 4
-        if self._reading_paused or now_s - due_s > grace_s:
-            # The delay is ours: the pong may lie in what has not been read yet.
+        ours = self._reading_paused or now_s - planned_s > grace_s
+        reading, self._read_by_check = self._reads != self._read_by_check, self._reads
+        if (ours or reading) and now_s < self._pong_due_s + 3 * self._limits.pong_within_s:
             self._timer = self._loop.call_at(now_s + grace_s, self._pong_overdue, now_s + grace_s)
         else:
             self._die(PingTimeout(f"no pong within {self._limits.pong_within_s:g} s"))

@@ -448,6 +448,23 @@ async def test_our_own_delay_is_not_taken_for_a_missing_pong(fake: FakeAsterisk)
     await client.aclose()
 
 
+async def test_a_pong_behind_a_long_burst_is_waited_for_but_not_for_ever(
+    fake: FakeAsterisk,
+) -> None:
+    client = await connect(fake.login(), limits=Limits(ping_every_s=0.02, pong_within_s=0.1))
+    await until(lambda: any(r["Action"] == "Ping" for r in fake.received))
+    fake.pong = False
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    while not client.closed.done():
+        fake.send(event("Hangup"))
+        await asyncio.sleep(0.005)
+        assert loop.time() < began_s + 10
+    assert isinstance(await client.wait_closed(), PingTimeout)
+    assert loop.time() - began_s > 0.3
+    await client.aclose()
+
+
 @pytest.mark.parametrize("step", ["Challenge", "Login", "Originate"])
 @pytest.mark.parametrize("answered", [False, True])
 async def test_wherever_the_connection_is_cut_an_action_is_written_once_at_most(
