@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from api.errors import NotFound
 from api.routing import Answer, PathParameter, Request, Route, Tag, answer
 from api.schemas.common import NoBody, NoQuery
 from api.schemas.history import (
@@ -148,6 +149,7 @@ ROUTES: Final = (
         query=HistoryQuery,
         answers=HistoryPage,
         parameters=(_CONVERSATION,),
+        missing=NotFound,
         description="One entry a call. A conversation without calls has an empty history.",
     ),
     Route(
@@ -161,6 +163,7 @@ ROUTES: Final = (
         query=CallLogQuery,
         answers=CallLogPage,
         parameters=(_USER,),
+        missing=NotFound,
         description="As a phone shows it. A user without calls has an empty log.",
     ),
     Route(
@@ -174,5 +177,6 @@ ROUTES: Final = (
         body=SeenIn,
         answers=SeenOut,
         parameters=(_USER,),
+        missing=NotFound,
     ),
 )

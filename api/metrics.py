@@ -7,13 +7,11 @@ metric carries personal data, and their number stays bounded.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-
-Labels = tuple[tuple[str, str], ...]
 
 
 class Counter:
@@ -111,9 +109,7 @@ def gauge(name: str, text: str, value: float) -> Iterator[str]:
     yield sample(name, (), value)
 
 
-def sample(
-    name: str, labels: Iterator[tuple[str, str]] | Labels | zip[tuple[str, str]], value: float
-) -> str:
+def sample(name: str, labels: Iterable[tuple[str, str]], value: float) -> str:
     """One line."""
     inner = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels)
     number = str(int(value)) if value == int(value) else repr(value)

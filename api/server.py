@@ -32,6 +32,7 @@ class Runner(web.AppRunner):
             app,
             access_log=None,  # our own is written by the guard
             keepalive_timeout=KEEP_ALIVE_S,
+            auto_decompress=False,  # a small body must not become a large one
             lingering_time=2.0,
             shutdown_timeout=services.settings.request_timeout_s,
         )
@@ -70,7 +71,10 @@ class _Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Called for what never became a request, and for what broke outside the guard."""
-        error: ApiError = MalformedRequest() if status == _MALFORMED else ApiError()
+        if isinstance(exc, ApiError):
+            error = exc
+        else:
+            error = MalformedRequest() if status == _MALFORMED else ApiError()
         request_id = new_request_id(self._services)
         _log.warning("request %s refused: %s (%s)", request_id, error.error_id, type(exc).__name__)
         response = problem_response(error, request_id)

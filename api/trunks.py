@@ -38,7 +38,11 @@ APPLIED: Final = "Maskline-Applied"
 
 async def create_trunk(request: Request[TrunkIn, NoQuery]) -> Answer:
     """Add a trunk."""
-    services, trunk, now = request.services, _trunk(request.body.name, request.body), request.now
+    services, trunk, now = (
+        request.services,
+        trunk_from(request.body.name, request.body),
+        request.now,
+    )
 
     def work(conn: Connection) -> Answer:
         trunks.add(conn, services.vault, trunk, now)
@@ -50,7 +54,7 @@ async def create_trunk(request: Request[TrunkIn, NoQuery]) -> Answer:
 async def replace_trunk(request: Request[TrunkBody, NoQuery]) -> Answer:
     """Give it other settings, whole."""
     services, now = request.services, request.now
-    trunk = _trunk(request.path["name"], request.body)
+    trunk = trunk_from(request.path["name"], request.body)
 
     def work(conn: Connection) -> Answer:
         trunks.replace(conn, services.vault, trunk, now)
@@ -132,7 +136,8 @@ def trunk_out(trunk: Trunk) -> TrunkOut:
     return TrunkOut(**settings, auth=auth, codecs=list(trunk.codecs))
 
 
-def _trunk(name: str, sent: TrunkBody) -> Trunk:
+def trunk_from(name: str, sent: TrunkBody) -> Trunk:
+    """The trunk that was sent."""
     return Trunk(name=name, **_settings(sent, TrunkBody.model_fields))
 
 

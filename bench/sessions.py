@@ -138,8 +138,7 @@ async def load(port: int, numbers: Iterator[int], count: int) -> list[float]:
 
     async def one() -> None:
         client = Client(*await asyncio.open_connection("127.0.0.1", port))
-        for each in prepared:
-            took.append(await client.ask(each))
+        took.extend([await client.ask(each) for each in prepared])
         client.close()
 
     await asyncio.gather(*(one() for _ in range(CONCURRENCY)))

@@ -9,7 +9,7 @@ from pydantic import Field
 from api.schemas.common import IdField, Moment, MomentIn, Out, PageQuery
 from api.schemas.sessions import ListingOut
 from masking.model import Role
-from masking.outcome import EndedBy, Outcome
+from masking.outcome import DialStatus, EndedBy, Outcome
 from masking.plan import Announcement, Channel
 
 CallId = Annotated[str, Field(examples=["cal_5g8s1t2v3w4x5y6z7a8b9c0d1e"])]
@@ -39,7 +39,7 @@ class StepOut(Out):
     """One trunk that was tried within an attempt."""
 
     trunk: str | None
-    status: str | None = Field(description="Asterisk's DIALSTATUS", examples=["ANSWER"])
+    status: DialStatus | None = Field(description="Asterisk's DIALSTATUS")
     cause: int | None = Field(description="ITU-T Q.850")
     sip_status: int | None
     started_at: Moment

@@ -41,6 +41,11 @@ def _digits(value: object) -> object:
     return value
 
 
+def _whole(value: object) -> object:
+    """Whole numbers may be written with a point: to JSON Schema, 60.0 is an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _date_time(value: object) -> object:
     """RFC 3339 only: pydantic alone would take Unix times and dates as well."""
     if not isinstance(value, str) or not _RFC3339.fullmatch(value):
@@ -72,6 +77,7 @@ def _possible(value: str) -> Phone:
         ) from None
 
 
+WHOLE = BeforeValidator(_whole)
 PhoneField = Annotated[
     str,
     Field(
@@ -89,7 +95,7 @@ Moment = Annotated[datetime, Field(description="RFC 3339, UTC", examples=["2026-
 MomentIn = Annotated[
     datetime,
     Field(strict=False, description="RFC 3339", examples=["2026-11-22T10:00:00Z"]),
-    BeforeValidator(_date_time, json_schema_input_type=datetime),
+    BeforeValidator(_date_time),
     AfterValidator(_utc),
 ]
 
@@ -105,9 +111,7 @@ class NoBody(In):
 class PageQuery(Query):
     """Which page of a list, and how long."""
 
-    limit: Annotated[
-        int, Field(ge=1, le=200), BeforeValidator(_digits, json_schema_input_type=int)
-    ] = 50
+    limit: Annotated[int, Field(ge=1, le=200), BeforeValidator(_digits)] = 50
     cursor: Annotated[
         str | None,
         Field(min_length=1, max_length=512, description="`next_cursor` of the page before"),

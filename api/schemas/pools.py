@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.schemas.common import In, Out
+from api.schemas.common import WHOLE, In, Out
 from masking.model import Language
 
 CoolDown = Annotated[
@@ -16,9 +16,11 @@ CoolDown = Annotated[
         le=7_776_000,
         description="How long a lease stays reserved after its session; 0 to 90 days",
     ),
+    WHOLE,
+    WHOLE,
 ]
-Ring = Annotated[int, Field(ge=5, le=180, description="How long a callee's phone rings")]
-MaxCall = Annotated[int, Field(ge=60, le=86_400, description="Hard limit of a call")]
+Ring = Annotated[int, Field(ge=5, le=180, description="How long a callee's phone rings"), WHOLE]
+MaxCall = Annotated[int, Field(ge=60, le=86_400, description="Hard limit of a call"), WHOLE]
 
 
 class PoolIn(In):

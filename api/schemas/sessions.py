@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.schemas.common import (
+    WHOLE,
     IdField,
     In,
     LongText,
@@ -82,7 +83,7 @@ class SessionIn(In):
         AfterValidator(_participants),
     ]
     pool: NameField = "default"
-    ttl_s: Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S)] = 86_400
+    ttl_s: Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S), WHOLE] = 86_400
     channel_policy: ChannelPolicy = ChannelPolicy.APP_THEN_GSM
 
     @model_validator(mode="after")
@@ -118,7 +119,8 @@ class SessionPatch(In):
     """When the session is to end instead: one of the two."""
 
     ttl_s: (
-        Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S, description="Counted from now")] | None
+        Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S, description="Counted from now"), WHOLE]
+        | None
     ) = None
     expires_at: MomentIn | None = None
 

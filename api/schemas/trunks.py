@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from api.schemas.common import In, NameField, Out
+from api.schemas.common import WHOLE, In, NameField, Out
 from api.schemas.patterns import COUNTRY, CREDENTIAL, HOST, USERNAME
 from masking import e164
 from masking.trunks import AuthType, NumberFormat, Transport
 
-Port = Annotated[int, Field(ge=1, le=65_535)]
+Port = Annotated[int, Field(ge=1, le=65_535), WHOLE]
 Codec = Literal["alaw", "ulaw", "g722", "opus", "gsm", "g729"]
 
 
@@ -77,19 +77,23 @@ Codecs = Annotated[
     AfterValidator(_distinct),
 ]
 MaxChannels = Annotated[
-    int, Field(ge=1, le=100_000, description="Calls at once, both directions together")
+    int, Field(ge=1, le=100_000, description="Calls at once, both directions together"), WHOLE
 ]
 MaxCps = Annotated[
-    int, Field(ge=1, le=10_000, description="Call set-ups a second, both directions together")
+    int,
+    Field(ge=1, le=10_000, description="Call set-ups a second, both directions together"),
+    WHOLE,
 ]
-Priority = Annotated[int, Field(ge=0, le=1000, description="Lower is tried first")]
-OptionsInterval = Annotated[int, Field(ge=0, le=3600, description="OPTIONS keep-alive; 0: none")]
+Priority = Annotated[int, Field(ge=0, le=1000, description="Lower is tried first"), WHOLE]
+OptionsInterval = Annotated[
+    int, Field(ge=0, le=3600, description="OPTIONS keep-alive; 0: none"), WHOLE
+]
 
 
 class IpAuth(In):
     """The carrier is known by its address and port."""
 
-    type: Literal["ip"] = "ip"
+    type: Literal["ip"]
 
 
 class DigestAuth(In):
@@ -114,7 +118,7 @@ class TrunkBody(In):
     host: Host
     port: Port = 5060
     transport: Transport = Transport.UDP
-    auth: Auth = IpAuth()
+    auth: Auth = IpAuth(type="ip")
     number_format: NumberFormat = Field(
         default=NumberFormat.E164, description="How the carrier spells numbers"
     )

@@ -227,7 +227,6 @@ class House:
         try:
             writer.write(text)
             await writer.drain()
-            writer.write_eof()
             answered = await asyncio.wait_for(reader.read(), 5)
         finally:
             writer.close()

@@ -1,0 +1,122 @@
+"""The running API against its own description, by schemathesis: every check, generated requests."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis import Case
+
+from api import openapi
+from api.services import ApiSettings
+from storage.database import open_database
+from storage.vault import Vault, VaultKeys
+from tests.contract.api.house import House
+
+PHONES = itertools.count(1)
+
+
+def keep_the_rules(case: Case[Any]) -> None:
+    """What JSON Schema cannot say of a valid request: made so.
+
+    A phone must be possible in its country, the two sides must differ, an address must be one, a
+    cursor must have been given out, an Idempotency-Key is for one request.
+    """
+    case.query.pop("cursor", None)
+    case.headers.pop("Idempotency-Key", None)
+    body: Any = case.body
+    if not isinstance(body, dict):
+        return
+    match case.operation.definition.raw["operationId"]:
+        case "open_session":
+            body["conversation_id"] = "chat-81"
+            body["pool"] = "default"
+            body["channel_policy"] = "app_then_gsm"
+            for role, one in zip(("buyer", "seller"), body["participants"], strict=True):
+                one["role"] = role
+                one["user_id"] = f"u-{role}"
+                one["phone"] = f"+7916{next(PHONES):07}"
+        case "extend_session":
+            body.clear()
+            body["ttl_s"] = 600
+        case "add_numbers":
+            body["numbers"] = [f"+7496{next(PHONES):07}" for _ in body["numbers"]]
+        case "create_trunk" | "replace_trunk" | "change_trunk":
+            for name, value in (("host", "sip.example.org"), ("country", "RU")):
+                if name in body:
+                    body[name] = value
+            for name in [name for name, value in body.items() if value is None]:
+                del body[name]
+        case "set_block":
+            body["user_id"], body["blocked_user_id"] = "u-1", "u-2"
+        case _:
+            pass
+
+
+class Standing:
+    """A house that stands on a loop of its own, in a thread, for clients that block."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="house")
+        self.house: House | None = None
+
+    def __enter__(self) -> House:
+        self._thread.start()
+        return asyncio.run_coroutine_threadsafe(self._open(), self._loop).result(30)
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(30)
+        self._loop.close()
+
+    async def _open(self) -> House:
+        vault = Vault(VaultKeys.generate())
+        self.house = House(open_database(self._url), vault, ApiSettings(sip_host="sip.test"))
+        await self.house.open()
+        await self.house.furnish(*(f"+7495{number:07}" for number in range(2_000)))
+        return self.house
+
+    async def _close(self) -> None:
+        assert self.house is not None
+        await self.house.close()
+        await self.house.db.close()
+
+
+@pytest.fixture(scope="module")
+def standing(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    file = tmp_path_factory.mktemp("schemathesis") / "maskline.db"
+    shutil.copyfile(migrated_file, file)
+    with Standing(f"sqlite:///{file}") as house:
+        yield house
+
+
+schema = schemathesis.openapi.from_dict(openapi.document())
+
+
+@schema.parametrize()
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_answer_is_one_that_is_described(case: Case[Any], standing: House) -> None:
+    if case.meta is not None and case.meta.generation.mode.is_positive:
+        keep_the_rules(case)
+    case.call_and_validate(
+        base_url=f"http://127.0.0.1:{standing.port}",
+        headers={"Authorization": f"Bearer {standing.keys['admin']}"},
+    )
