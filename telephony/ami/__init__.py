@@ -17,7 +17,7 @@ Asterisk's side: `timestampevents=yes` and `debug=no` (manager.conf), and a secr
 
 from telephony.ami.client import ActionPort, Client, connect
 from telephony.ami.codec import Action, Decoder, Headers, encode_action
-from telephony.ami.connection import Connection, ConnectionState, Limits, Login
+from telephony.ami.connection import Connection, ConnectionState
 from telephony.ami.errors import (
     ActionRefused,
     ActionTimeout,
@@ -43,6 +43,7 @@ from telephony.ami.frames import Event, Greeting, Rejected, Rejection, Response
 from telephony.ami.link import NodeLink, NodeSession
 from telephony.ami.monitor import Counters, Monitor, Report, Trouble, TroubleKind
 from telephony.ami.reconnect import Backoff, LinkState, Reconnector
+from telephony.ami.settings import Limits, Login
 from telephony.ami.subscriptions import EventHub, Subscription
 
 __all__ = [

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, Self
 
 from telephony.ami.codec import Action, Headers
-from telephony.ami.connection import Connection, Limits, Login, open_connection
+from telephony.ami.connection import Connection, open_connection
 from telephony.ami.errors import ActionRefused, ActionTimeout, ConnectionLost
 from telephony.ami.frames import Event, Response
 from telephony.ami.monitor import Monitor
+from telephony.ami.settings import Limits, Login
 from telephony.ami.subscriptions import EventHub, Subscription
 from telephony.ami.waiters import Answer, ListWanted, Waiter
 

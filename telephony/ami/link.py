@@ -14,11 +14,11 @@ from typing import NoReturn
 
 from telephony.ami.client import MAX_LIST_ITEMS, Client, connect
 from telephony.ami.codec import Action, Headers
-from telephony.ami.connection import Limits, Login
 from telephony.ami.errors import ClosedByUs, NotConnected
 from telephony.ami.frames import Event, Response
 from telephony.ami.monitor import Counters, Monitor, Report
 from telephony.ami.reconnect import Backoff, LinkState, Reconnector
+from telephony.ami.settings import Limits, Login
 from telephony.ami.subscriptions import EventHub, Subscription
 
 __all__ = ["NodeLink", "NodeSession"]
