@@ -125,10 +125,11 @@ def _scene(number: int, scene: Scene) -> None:
         _line(f"{caller} heard", _sound(there.heard(), callee))
         _line(f"{callee} heard", _sound(here.heard(), caller))
     for name, call, hidden in (
-        (callee, here, scene.caller.phone),
-        (caller, there, scene.callee.phone),
+        (callee, here, scene.caller),
+        (caller, there, scene.callee),
     ):
-        _line(f"{hidden} in {len(call.received)} messages to {name}", _found(call, hidden))
+        what = f"{hidden.name}'s number in {len(call.received)} messages to {name}"
+        _line(what, _found(call, hidden.phone))
 
 
 def _found(call: Call, phone: str) -> str:

@@ -38,7 +38,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mask
         yield maskline
         assert await maskline.stop() == 0, maskline.log
     finally:
-        maskline.kill()
+        await maskline.kill()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -59,7 +59,7 @@ async def own(tmp_path: Path) -> AsyncIterator[Maskline]:
     try:
         yield maskline
     finally:
-        maskline.kill()
+        await maskline.kill()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -253,8 +253,7 @@ async def test_two_instances_side_by_side(
         two = await there.call(theirs.buyer_dials, from_=theirs.buyer, tone_hz=550)
         await asyncio.gather(one.hear(700), two.hear(800))
 
-        await other.kill_9()
-        other.kill()
+        await other.kill()
         since = asyncio.get_running_loop().time()
         await one.hear(700, 1000)
         assert max((*one.heard(since=since).gaps_ms, 0)) <= 60
@@ -262,4 +261,4 @@ async def test_two_instances_side_by_side(
         await _settled(own, 1)
         assert await own.stop() == 0
     finally:
-        other.kill()
+        await other.kill()

@@ -119,7 +119,7 @@ class Maskline:
             async with asyncio.timeout(timeout_s):
                 line = await self.process.stdout.readline()
         except TimeoutError:
-            self.kill()
+            await self.kill()
             raise AssertionError(f"not ready within {timeout_s} s\n{self.log}") from None
         assert line.decode().strip() == f"ready http://{self.http}", self.log
 
@@ -137,12 +137,13 @@ class Maskline:
         self.process.kill()
         await self.process.wait()
 
-    def kill(self) -> None:
-        """Whatever still runs of this instance, by pid."""
-        for pid in (self.asterisk_pid, self.process.pid if self.process else None):
-            if pid is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+    async def kill(self) -> None:
+        """Whatever still runs of this instance, by pid: first Maskline, then its Asterisk."""
+        if self.process is not None and self.process.returncode is None:
+            await self.kill_9()
+        if (pid := self.asterisk_pid) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     @property
     def asterisk_pid(self) -> int | None:
