@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Final
 
 from alembic import command
@@ -48,7 +49,10 @@ def config(conn: Connection) -> Config:
 
 
 def _migrate_sqlite(url: str) -> None:
-    with make_sqlite(parse_url(url)).connect() as conn, begin_write(conn):  # one at a time
+    parsed = parse_url(url)
+    # Nobody else reads it; what SQLite puts beside it gets the same mode.
+    os.close(os.open(parsed.database or "", os.O_CREAT | os.O_RDWR, 0o600))
+    with make_sqlite(parsed).connect() as conn, begin_write(conn):  # one at a time
         upgrade(conn)
 
 

@@ -85,10 +85,13 @@ class PostgresDatabase:
     async def close(self) -> None:
         """See `Database.close`."""
         self._closed = True
-        async with asyncio.timeout(_CLOSE_S):
-            if self._inside:
-                await self._idle.wait()
-            await self._engine.dispose()
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                if self._inside:
+                    await self._idle.wait()
+                await self._engine.dispose()
+        except TimeoutError:
+            raise DatabaseSilent("the database does not finish what it was given") from None
 
     async def _within_limits(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
         if self._closed:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from storage import number_cache
 from storage.database import Limits
+from storage.errors import DatabaseSilent
 from storage.faults import commit_error, storage_error
 from storage.json_text import dumps
 from storage.lane import Done, Job, Lane, hand_back
@@ -109,9 +110,12 @@ class SqliteDatabase:
         """See `Database.close`."""
         self._writes.close()
         self._reads.close()
-        async with asyncio.timeout(_CLOSE_S):
-            for thread in self._threads:
-                await asyncio.to_thread(thread.join, _CLOSE_S)
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                for thread in self._threads:
+                    await asyncio.to_thread(thread.join, _CLOSE_S)
+        except TimeoutError:
+            raise DatabaseSilent("the database does not finish what it was given") from None
 
     def _write_loop(self, engine: Engine) -> None:
         with _Held(engine) as held:

@@ -121,6 +121,20 @@ async def test_a_step_that_fails_leaves_the_database_as_it_was(
     await migrate(url)
 
 
+async def test_a_new_file_is_nobody_elses(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'maskline.db'}"
+    await migrate(url)
+    database = open_database(url)
+    try:
+        await database.write(version_of)
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    finally:
+        await database.close()
+
+    assert set(modes) >= {"maskline.db", "maskline.db-wal"}
+    assert set(modes.values()) == {0o600}
+
+
 async def test_a_file_that_is_no_database_is_named_as_such(tmp_path: Path) -> None:
     path = tmp_path / "maskline.db"
     path.write_bytes(b"this is a letter to my aunt, who is fond of long letters. " * 40)
