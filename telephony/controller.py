@@ -63,6 +63,7 @@ class ControllerLimits:
     deciding: int = 500  # offers that are decided at once; more are left to the time-out
     answer_s: float = 2.0  # for actions whose answer is awaited
     stock_s: float = 20.0
+    reconcile_s: float = 300.0  # how often calls whose end was not heard are looked for
 
 
 @dataclass(slots=True)
@@ -160,6 +161,7 @@ class Controller:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._link.run(), name="node-link")
                 tasks.create_task(self._events.run(self._heard), name="controller-events")
+                tasks.create_task(self._keep_reconciled(), name="controller-reconcile")
         finally:
             for task in self._deciding:
                 task.cancel()
@@ -194,6 +196,24 @@ class Controller:
         for call in stock.calls:
             trunks = (call.trunk_in, call.trunk_out)
             self._loads.adopt(call.call_id, [t for t in trunks if t], self._now())
+
+    async def _keep_reconciled(self) -> None:
+        """Forget calls that are gone though we did not hear so: an event may have been lost."""
+        while True:
+            await asyncio.sleep(self._limits.reconcile_s)
+            before = {call.linked_id for call in self._live.snapshot()}
+            try:
+                statuses = await self._link.list_action(
+                    "Status",
+                    {"Variables": ",".join(STATUS_VARIABLES)},
+                    deadline_s=self._limits.stock_s,
+                    trailing_ids=True,
+                )
+            except AmiError:
+                continue  # with the next connection stock is taken anyway
+            stock = read_stock(statuses, self._node, self._now())
+            for linked_id in before - {call.linked_id for call in stock.calls}:
+                self._gone(linked_id)
 
     def _ask_again(self, session: NodeSession, stock: Stock) -> None:
         waiting = set(stock.waiting)
@@ -295,9 +315,11 @@ class Controller:
 
     def _heard_hangup(self, event: Event) -> None:
         unique_id = event.get("Uniqueid")
-        if unique_id is None:
-            return
-        call = self._live.gone(unique_id)
+        if unique_id is not None:
+            self._gone(unique_id)
+
+    def _gone(self, linked_id: str) -> None:
+        call = self._live.gone(linked_id)
         if call is not None:
             self._loads.release(call.call_id)
 
