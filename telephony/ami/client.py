@@ -45,8 +45,8 @@ class ActionPort(Protocol):
     ) -> list[Event]:
         """Send an action that is answered by a list and return its events, the last one left out.
 
-        `trailing_ids` is for the few lists whose items carry their ActionID last (DBGet, Status):
-        without it their items are rejected, with it a value that a caller chose can forge an item.
+        `trailing_ids` is for the few lists whose items carry their ActionID last (DBGet, Status),
+        which are rejected without it. An item that a caller has tampered with has no headers.
         Raises as `action`, and `ListCancelled`, `ListIncomplete` or `ListTooLong`.
         """
 

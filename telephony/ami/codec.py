@@ -11,9 +11,9 @@ and everything else only if its second line is an ActionID of this very connecti
 hard to guess. What a caller adds to a frame instead of starting one shows as a header that stands
 twice (`Frame.get`) or, if the frame is ended before its true headers, by the debris behind it:
 such an event is rejected, such an item of a list loses all its headers. (In the few lists whose
-items carry their ActionID last, what is forged into an item would end in the item's own: those are
-marked, and not believed unless asked for.) The encoder in turn refuses whatever Asterisk would
-read as something else.
+items carry their ActionID last, it is the debris before an item that tells; they are marked, and
+not believed unless asked for.) The encoder in turn refuses whatever Asterisk would read as
+something else.
 
 This module must never do I/O, look at a clock, or keep more than one unfinished frame.
 """
@@ -134,6 +134,7 @@ class Decoder:
         self._greeting: Greeting | None = None
         self._greeted = False
         self._boot_event_may_follow = False
+        self._after_rejected = False
 
     @property
     def unfinished_bytes(self) -> int:
@@ -203,10 +204,14 @@ class Decoder:
                     yield Event(frame, "FullyBooted")
                     continue
             if head is None:
-                yield self._judge(frame)
+                judged = self._judge(frame)
+                self._after_rejected = isinstance(judged, Rejected)
+                yield judged
             elif (heads[0] is None if heads else unfinished) and self._debris_follows():
+                self._after_rejected = True
                 yield Rejected(Rejection.TAMPERED, len(frame))
             else:
+                self._after_rejected = False
                 yield Event(frame, head[1].decode("utf-8", "replace"))
 
     def _debris_follows(self) -> bool:
@@ -224,13 +229,21 @@ class Decoder:
         return not any(word.startswith(begun[: len(word)]) for word in _BEGINNINGS)
 
     def _judge(self, frame: bytes) -> Received:
-        """Classify a frame that is no unsolicited event, and cut what a caller may have written."""
+        """Classify a frame that is no unsolicited event; what may be a caller's loses its headers.
+
+        A list stays whole by that, but nothing is known of this item.
+        """
         judged = self._classify(frame)
-        if isinstance(judged, Event) and not judged.trailing_id and self._debris_follows():
-            # The list stays whole, but nothing is known of this item.
-            cut = b"\r\n".join(frame.split(_EOL, 2)[:2])
-            return Event(cut, judged.name, judged.action_id)
-        return judged
+        match judged:
+            case Event(trailing_id=False) if self._debris_follows():
+                cut = b"\r\n".join(frame.split(_EOL, 2)[:2])
+                return Event(cut, judged.name, judged.action_id)
+            case Event(trailing_id=True) if self._after_rejected:
+                return Event(b"", "", judged.action_id, trailing_id=True)
+            case Rejected(Rejection.MALFORMED) if (at := frame.find(self._own)) >= 0:
+                return Event(b"", "", self._action_id(frame, at), trailing_id=True)
+            case _:
+                return judged
 
     def _classify(self, frame: bytes) -> Event | Response | Rejected:
         first_end = frame.find(_EOL)

@@ -58,7 +58,8 @@ class Frame:
 class Event(Frame):
     """An event. `action_id` is None for an unsolicited one, else that of the list it is part of.
 
-    With `trailing_id`, the ActionID stands behind values that may come from a caller.
+    With `trailing_id`, the ActionID stands behind values that may come from a caller. An item
+    that a caller has tampered with has no headers, and in that case no name.
     """
 
     name: str

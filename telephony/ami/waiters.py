@@ -37,8 +37,7 @@ class Answer:
 class ListWanted:
     """An action is answered by a list of at most `max_items` events.
 
-    `trailing_ids`: its items carry the ActionID last and are believed all the same, because none
-    of their values comes from a caller.
+    `trailing_ids`: its items carry the ActionID last and are believed all the same.
     """
 
     max_items: int

@@ -178,6 +178,10 @@ async def test_a_forged_event_is_rejected_and_counted_and_an_honest_call_works(
     assert "forged" not in {entry.get("Uniqueid") for entry in channels}
     with pytest.raises(ListIncomplete):
         await actions.list_action("Status", deadline_s=5)
+    statuses = await actions.list_action("Status", deadline_s=5, trailing_ids=True)
+    assert sorted({entry.name for entry in statuses}) == ["", "Status"]
+    assert len(statuses) == 4
+    assert "forged" not in {entry.get("Uniqueid") for entry in statuses}
     await call(actions, "offer")
     assert (await wait_for_event(user_events, "CallOffered")).get("Token") == "7f"
 

@@ -48,6 +48,11 @@ def check(data: bytes) -> None:
     for frame in frames:
         if not isinstance(frame, Event | Response):
             continue
+        if not frame.raw:
+            assert isinstance(frame, Event)
+            assert frame.trailing_id
+            assert frame.name == ""
+            continue
         lines = frame.raw.split(b"\r\n")
         assert all(lines)
         if isinstance(frame, Event) and frame.action_id is None:

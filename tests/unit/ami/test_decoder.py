@@ -226,6 +226,25 @@ def test_an_item_that_is_ended_early_loses_its_headers_and_keeps_its_place() -> 
     assert whole.get("Channel") == "a"
 
 
+STATUS = b"Event: Status\r\nPrivilege: Call\r\n"
+
+
+@pytest.mark.parametrize("tail", [b"\r\n\r\nX: y", b"\r\n\r\nEvent: Status\r\nUniqueid: forged"])
+def test_an_item_with_its_id_last_that_is_tampered_with_loses_its_headers(tail: bytes) -> None:
+    honest = STATUS + b"Uniqueid: 2\r\nActionID: 5eed-2\r\n\r\n"
+    hostile = STATUS + b"Num: " + SMUGGLED + tail + b"\r\nActionID: 5eed-2\r\n\r\n"
+    frames = decode(GREETING + honest + hostile + honest)
+    items = [frame for frame in frames if isinstance(frame, Event)]
+    assert [(item.name, item.get("Uniqueid")) for item in items] == [
+        ("Status", "2"),
+        ("", None),
+        ("Status", "2"),
+    ]
+    assert {item.action_id for item in items} == {"5eed-2"}
+    assert all(item.trailing_id for item in items)
+    assert b"forged" not in b"".join(item.raw for item in items)
+
+
 def test_a_response_must_carry_our_id_in_its_second_line() -> None:
     late = b"Response: Success\r\nValue: x\r\nActionID: 5eed-1\r\n\r\n"
     assert isinstance(one(late), Rejected)
@@ -352,7 +371,7 @@ def test_garbage_never_raises_and_is_cut_alike_however_it_comes(
     assert frames == decode(stream)
     for frame in frames:
         if isinstance(frame, Event | Response):
-            assert list(frame.headers())
+            assert list(frame.headers()) or frame.raw == b""
             assert repr(frame)
             assert frame.get("Event") is None or isinstance(frame, Event | Response)
 
