@@ -42,6 +42,7 @@ def shown_to(record: CallRecord) -> tuple[EndedBy, ...]:
 
 def history_row(record: CallRecord, parties: Parties) -> dict[str, Any]:
     """The row of the conversation's entry."""
+    caller, callee = parties.sides(record.caller_role)
     return {
         "conversation_id": parties.conversation_id,
         "call_id": record.call_id,
@@ -52,8 +53,8 @@ def history_row(record: CallRecord, parties: Parties) -> dict[str, Any]:
             "reason": record.reason,
             "session_id": record.session_id,
             "listing": _listing(parties.listing),
-            "caller": _side(parties.person(record.caller_role)),
-            "callee": _side(parties.other(record.caller_role)),
+            "caller": _side(caller),
+            "callee": _side(callee),
             "shown_to": [side.value for side in shown_to(record)],
             "channel": record.channel.value if record.channel else None,
             "ended_by": record.ended_by.value if record.ended_by else None,
@@ -65,8 +66,7 @@ def history_row(record: CallRecord, parties: Parties) -> dict[str, Any]:
 
 def log_rows(record: CallRecord, parties: Parties) -> list[dict[str, Any]]:
     """The rows of the users' logs: the caller's, and the callee's if the callee sees the call."""
-    caller = parties.person(record.caller_role)
-    callee = parties.other(record.caller_role)
+    caller, callee = parties.sides(record.caller_role)
     if caller is None or callee is None:
         return []
     rows = [_log_row(record, parties, caller, callee, "out", record.outcome)]

@@ -70,9 +70,9 @@ def fold(
 ) -> CallRecord | Unfinished | Stray:
     """What the rows of one call amount to. With `cut`, a call whose end is missing is closed."""
     ordered = sorted(set(rows))
-    found = _sort(ordered)
-    if found.over is None and cut is None:
+    if cut is None and all(row.kind is not EventKind.LINKEDID_END for row in ordered):
         return Unfinished(tuple(ordered))
+    found = _sort(ordered)
     if not (found.offer or found.plan or found.refusal or found.begun):
         return Stray()
     # The caller's hang-up says all that the last row would say.

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from masking.model import Card, Listing, Role
 from storage.schema import participants, sessions
@@ -29,17 +31,14 @@ class Parties:
 
     conversation_id: str
     listing: Listing | None
-    people: tuple[Person, ...]  # two
+    people: tuple[Person, Person]
 
-    def person(self, role: Role | None) -> Person | None:
-        """The participant in `role`."""
-        return next((person for person in self.people if person.role is role), None)
-
-    def other(self, role: Role | None) -> Person | None:
-        """The participant that `role` talks to."""
-        if self.person(role) is None:
-            return None
-        return next((person for person in self.people if person.role is not role), None)
+    def sides(self, caller: Role | None) -> tuple[Person | None, Person | None]:
+        """Caller and callee, where `caller` says who called; (None, None) if it names neither."""
+        first, second = self.people
+        if caller is first.role:
+            return first, second
+        return (second, first) if caller is second.role else (None, None)
 
 
 _PEOPLE = (
@@ -64,16 +63,16 @@ def parties_of(conn: Connection, session_ids: Collection[str]) -> dict[str, Part
     found: dict[str, Parties] = {}
     if not session_ids:
         return found
-    for row in conn.execute(_PEOPLE.where(sessions.c.id.in_(sorted(session_ids)))):
-        person = Person(
-            Role(row.role),
-            row.user_id,
-            Card(row.name, row.rating, tuple((key, value) for key, value in row.facts or ())),
+    rows = conn.execute(_PEOPLE.where(sessions.c.id.in_(sorted(session_ids))))
+    for session_id, both in groupby(rows, key=lambda row: row.id):
+        first, second = both
+        listing = Listing(first.listing_id, first.listing_title) if first.listing_id else None
+        found[session_id] = Parties(
+            first.conversation_id, listing, (_person(first), _person(second))
         )
-        known = found.get(row.id)
-        if known is None:
-            listing = Listing(row.listing_id, row.listing_title) if row.listing_id else None
-            found[row.id] = Parties(row.conversation_id, listing, (person,))
-        else:
-            found[row.id] = Parties(known.conversation_id, known.listing, (*known.people, person))
     return found
+
+
+def _person(row: Row[*tuple[Any, ...]]) -> Person:
+    facts = tuple((key, value) for key, value in row.facts or ())
+    return Person(Role(row.role), row.user_id, Card(row.name, row.rating, facts))

@@ -38,8 +38,7 @@ class Filter:
 
 def row_of(record: CallRecord, recorded_at: datetime, parties: Parties | None) -> dict[str, Any]:
     """The row that keeps `record`, with who they are as the call's session says."""
-    caller = parties.person(record.caller_role) if parties else None
-    callee = parties.other(record.caller_role) if parties else None
+    caller, callee = parties.sides(record.caller_role) if parties else (None, None)
     listing = parties.listing if parties else None
     return {
         "call_id": record.call_id,
