@@ -186,6 +186,7 @@ ANSWERED = row("ANSWER 16 200 9000 - 2000 answered yes")[0]
         (CallFacts((AWAY, UNSEEN), ended_by=EndedBy.CALLER), Outcome.CANCELLED),
         (CallFacts((AWAY, GIVEN_UP)), Outcome.CANCELLED),
         (CallFacts((AWAY, UNSEEN), ended_by=EndedBy.SYSTEM), Outcome.UNREACHABLE),
+        (CallFacts((FAILED, UNSEEN_RINGING), ended_by=EndedBy.CALLER), Outcome.MISSED),
         (CallFacts((UNSEEN, AWAY), ended_by=EndedBy.CALLER), Outcome.UNREACHABLE),
         (CallFacts((UNSEEN_RINGING,), ended_by=EndedBy.CALLER), Outcome.MISSED),
         (CallFacts((FAILED, ANSWERED)), Outcome.ANSWERED),
