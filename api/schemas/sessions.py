@@ -52,7 +52,11 @@ class ParticipantIn(In):
     )
     facts: Annotated[
         dict[ShortText, ShortText],
-        Field(max_length=8, description="Trust facts shown to the other side"),
+        Field(
+            max_length=8,
+            description="Trust facts shown to the other side",
+            json_schema_extra={"additionalProperties": False},
+        ),
     ] = Field(default_factory=dict)
 
 

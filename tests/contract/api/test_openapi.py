@@ -40,10 +40,10 @@ def keep_the_rules(case: Case[Any]) -> None:
             body["conversation_id"] = "chat-81"
             body["pool"] = "default"
             body["channel_policy"] = "app_then_gsm"
-            for role, one in zip(("buyer", "seller"), body["participants"], strict=True):
-                one["role"] = role
-                one["user_id"] = f"u-{role}"
-                one["phone"] = f"+7916{next(PHONES):07}"
+            body["participants"] = [
+                one | {"role": role, "user_id": role, "phone": f"+7916{next(PHONES):07}"}
+                for role, one in zip(("buyer", "seller"), body["participants"], strict=True)
+            ]
         case "extend_session":
             body.clear()
             body["ttl_s"] = 600
