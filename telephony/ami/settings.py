@@ -33,7 +33,7 @@ class Limits:
     """How long a node link waits for an Asterisk that is still booting."""
     ping_every_s: float = 1.0
     pong_within_s: float = 5.0
-    read_slice_s: float = 0.001
+    read_slice_s: float = 0.0005
     """How long the reader may work before it lets others in."""
     write_buffer_bytes: int = 1 << 18
     """More than this unread by Asterisk, and nothing further is written."""
