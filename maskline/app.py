@@ -91,6 +91,10 @@ class _App:
                 await self._serve(store, http, node)
         except* (MasklineError, StorageError, TelephonyError, AmiError) as group:
             raise _first(group) from None
+        except* Exception as group:  # noqa: BLE001 (the last line of defence says so in one line)
+            error = _first(group)
+            _log.error("this is a fault of Maskline's own", exc_info=error)
+            raise PartFailed(f"failed: {type(error).__name__}; see the log") from error
 
     def _listen(self, stack: AsyncExitStack) -> HttpPart | None:
         """Take the HTTP port before anything else is begun."""

@@ -31,6 +31,7 @@ START_S = 60.0
 STOP_S = 40.0
 _rtp_blocks = itertools.count(0)
 _hosts = itertools.count(80)
+_sip_ports = itertools.count(os.getpid() % 500 * 10)
 
 
 def free_tcp_port(host: str = "127.0.0.1") -> int:
@@ -40,11 +41,15 @@ def free_tcp_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def free_udp_port(host: str = "127.0.0.1") -> int:
-    """A UDP port that is free at this moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+def free_sip_port(host: str = "127.0.0.1") -> int:
+    """A port that is free for UDP and TCP, below those that the kernel gives to others."""
+    for _ in range(200):
+        port = 15_000 + next(_sip_ports) % 5_000
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                stack.enter_context(socket.socket(socket.AF_INET, kind)).bind((host, port))
+            return port
+    raise AssertionError("no free SIP port")
 
 
 def carrier_host() -> str:
@@ -69,7 +74,7 @@ class Maskline:
 
     data: Path
     http: str = field(default_factory=lambda: f"127.0.0.1:{free_tcp_port()}")
-    sip: str = field(default_factory=lambda: f"127.0.0.1:{free_udp_port()}")
+    sip: str = field(default_factory=lambda: f"127.0.0.1:{free_sip_port()}")
     rtp: str = field(default_factory=rtp_block)
     options: dict[str, str] = field(default_factory=dict)  # settings, as MASKLINE_*
     process: asyncio.subprocess.Process | None = None
