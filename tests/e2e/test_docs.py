@@ -26,6 +26,7 @@ async def test_every_request_of_the_page_is_answered(own: Maskline, page: str) -
         "data/admin.key", f"{own.data}/admin.key"
     )
 
+    assert "maskline up" not in script
     shell = await asyncio.create_subprocess_exec(
         *("bash", "-euo", "pipefail", "-c", script),
         stdout=asyncio.subprocess.PIPE,
