@@ -144,8 +144,6 @@ def _endpoint(trunk: Trunk, media_address: str | None) -> Iterator[tuple[str, st
     yield "allow_subscribe", "no"
     # Numbers come whole; a short one is no number of ours.
     yield "allow_overlap", "no"
-    # Nobody is forwarded (Dial's option i), but AMI tells where to: escaped, which `user` is not.
-    yield "redirect_method", "uri_core"
     yield "direct_media", "no"
     yield "rtp_symmetric", "no"
     yield "rewrite_contact", "no"
