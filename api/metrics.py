@@ -127,4 +127,7 @@ def health_lines(checks: Mapping[str, tuple[bool, Mapping[str, float]]]) -> Iter
         yield sample("maskline_check_ok", (("check", name),), float(ok))
     for name, (_, gauges) in sorted(checks.items()):
         for metric, value in sorted(gauges.items()):
-            yield from gauge(f"maskline_{name}_{metric}", f"Reported by {name}.", value)
+            own = metric if metric.startswith(f"{name}_") else f"{name}_{metric}"
+            kind = "counter" if own.endswith("_total") else "gauge"
+            yield from header(f"maskline_{own}", f"Reported by {name}.", kind)
+            yield sample(f"maskline_{own}", (), value)

@@ -29,6 +29,7 @@ from api.schemas.trunks import (
 from api.services import Services
 from masking.trunks import AuthType, Trunk, TrunkAuth
 from storage import trunks
+from storage.errors import StorageError
 from storage.keys import KeyRole
 
 _log = logging.getLogger("maskline.api")
@@ -117,7 +118,7 @@ async def _applied(services: Services, made: Answer) -> Answer:
     try:
         async with asyncio.timeout(services.settings.trunks_timeout_s):
             await services.trunks_changed()
-    except (TimeoutError, OSError) as error:
+    except (TimeoutError, OSError, StorageError) as error:
         _log.warning("the node has not taken the trunks yet: %s", type(error).__name__)
         return replace(made, headers={**made.headers, APPLIED: "later"})
     return replace(made, headers={**made.headers, APPLIED: "now"})

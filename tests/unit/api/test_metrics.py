@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.metrics import ApiMetrics, Counter, Histogram, sample
+from api.metrics import ApiMetrics, Counter, Histogram, health_lines, sample
 
 
 def test_a_histogram_counts_up_to_each_bound() -> None:
@@ -26,6 +26,18 @@ def test_a_counter_without_labels_is_there_from_the_start() -> None:
 
 def test_label_values_are_escaped() -> None:
     assert sample("a", [("b", 'x"\\\n')], 1.5) == 'a{b="x\\"\\\\\\n"} 1.5'
+
+
+def test_what_probes_report_is_named_after_them_once() -> None:
+    gauges = {"lag_bytes": 3.0, "ingest_recorded_total": 7.0}
+
+    lines = list(health_lines({"ingest": (True, gauges)}))
+
+    assert 'maskline_check_ok{check="ingest"} 1' in lines
+    assert "maskline_ingest_lag_bytes 3" in lines
+    assert "maskline_ingest_recorded_total 7" in lines
+    assert "# TYPE maskline_ingest_lag_bytes gauge" in lines
+    assert "# TYPE maskline_ingest_recorded_total counter" in lines
 
 
 def test_every_metric_is_described_once() -> None:
