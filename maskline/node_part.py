@@ -79,7 +79,7 @@ class NodePart:
             _log.info("took over the Asterisk that was running")
         self._controller = Controller(
             node=self.node.name,
-            logins=self.node.logins(),
+            login=self.node.controller_login(),
             routes=self._routes,
             limits=ControllerLimits(route_timeout_s=self._settings.route_timeout_s),
             report=_tell_trouble,

@@ -29,7 +29,7 @@ from telephony.live import (
 )
 from telephony.offers import Heard, read_offer
 
-__all__ = ["Controller", "ControllerCounters", "ControllerLimits", "Logins", "Routes"]
+__all__ = ["Controller", "ControllerCounters", "ControllerLimits", "Routes"]
 
 _HEARD = ("UserEvent", "DialState", "DialEnd", "Hangup")
 _REMEMBERED_CLAIMS = 20_000
@@ -44,14 +44,6 @@ class Routes(Protocol):
 
         The last look at `load` and the return must have no await between them.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class Logins:
-    """Who hears and who acts on the node."""
-
-    events: Login
-    control: Login
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +82,7 @@ class Controller:
         self,
         *,
         node: str,
-        logins: Logins,
+        login: Login,
         routes: Routes,
         limits: ControllerLimits | None = None,
         report: Report | None = None,
@@ -103,8 +95,7 @@ class Controller:
         self._on_error = on_error
         self._now = wall_clock
         self._link = NodeLink(
-            events=logins.events,
-            actions=logins.control,
+            events=login,
             on_connected=self._take_stock,
             report=report,
             stock_within_s=self._limits.stock_s,

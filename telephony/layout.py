@@ -184,11 +184,10 @@ def write_private(path: Path, text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AmiAccess:
-    """The loopback port of AMI and the secrets of the three logins."""
+    """The loopback port of AMI and the secrets of the logins."""
 
     port: int
-    events_secret: str = field(repr=False)
-    control_secret: str = field(repr=False)
+    controller_secret: str = field(repr=False)
     agent_secret: str = field(repr=False)
 
 
@@ -218,7 +217,7 @@ def load_identity(layout: Layout, token_hex: Callable[[int], str]) -> Identity:
             write_private(name_file, name + "\n")
         if ami_file.exists():
             return Identity(name, AmiAccess(**json.loads(ami_file.read_text())))
-        ami = AmiAccess(free_loopback_port(), token_hex(24), token_hex(24), token_hex(24))
+        ami = AmiAccess(free_loopback_port(), token_hex(24), token_hex(24))
         save_ami(layout, ami)
     except OSError as error:
         raise DataFolderUnusable(layout.root, error.strerror or str(error)) from error

@@ -27,7 +27,6 @@ from masking.trunks import Trunk
 from telephony import trunks as pjsip
 from telephony.agent import open_agent
 from telephony.ami import AmiError, Login
-from telephony.controller import Logins
 from telephony.errors import (
     AlreadyRunning,
     DataFolderUnusable,
@@ -49,8 +48,7 @@ from telephony.layout import (
 from telephony.ports import check_ports, tcp_port_is_free
 from telephony.process import AsteriskProcess
 from telephony.render import (
-    CONTROL_USER,
-    EVENTS_USER,
+    CONTROLLER_USER,
     fingerprint,
     media_address,
     render_files,
@@ -167,22 +165,15 @@ class Node:
         """Whether the Asterisk that runs was found running."""
         return self._supervisor.adopted
 
-    def logins(self) -> Logins:
-        """The controller's logins; valid once the node has been ready, and from then on."""
+    def controller_login(self) -> Login:
+        """The controller's login; valid once the node has been ready, and from then on."""
         ami = self._identity.ami
-        return Logins(
-            events=self._login(EVENTS_USER, ami.events_secret, "on"),
-            control=self._login(CONTROL_USER, ami.control_secret, "off"),
-        )
-
-    def _login(self, user: str, secret: str, event_mask: str) -> Login:
         return Login(
             host="127.0.0.1",
-            port=self._identity.ami.port,
-            username=user,
-            secret=secret,
+            port=ami.port,
+            username=CONTROLLER_USER,
+            secret=ami.controller_secret,
             systemname=self.name,
-            event_mask=event_mask,
         )
 
     # -- life ---------------------------------------------------------------------------------

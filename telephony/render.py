@@ -20,9 +20,8 @@ from telephony.layout import Identity, Layout, NodeSettings, write_private
 
 __all__ = [
     "AGENT_USER",
-    "CONTROL_USER",
+    "CONTROLLER_USER",
     "DIALPLAN",
-    "EVENTS_USER",
     "HEARD_EVENTS",
     "TEMPLATES",
     "fingerprint",
@@ -32,12 +31,11 @@ __all__ = [
     "write_node",
 ]
 
-EVENTS_USER = "maskline-events"
-CONTROL_USER = "maskline-control"
+CONTROLLER_USER = "maskline-controller"
 AGENT_USER = "maskline-agent"
 
 HEARD_EVENTS = ("FullyBooted", "UserEvent", "DialState", "DialEnd", "Hangup")
-"""All that the event login hears."""
+"""All that the controller hears."""
 
 _DISABLED_EVENTS = (
     *("Newchannel", "Newexten", "NewConnectedLine", "NewCallerid", "NewAccountCode", "Newstate"),
@@ -136,10 +134,8 @@ def _values(
         "rtp_first": str(settings.rtp_first),
         "rtp_last": str(settings.rtp_last),
         "ami_port": str(ami.port),
-        "events_user": EVENTS_USER,
-        "events_secret": ami.events_secret,
-        "control_user": CONTROL_USER,
-        "control_secret": ami.control_secret,
+        "controller_user": CONTROLLER_USER,
+        "controller_secret": ami.controller_secret,
         "agent_user": AGENT_USER,
         "agent_secret": ami.agent_secret,
         "disabled_events": ",".join(_DISABLED_EVENTS),
@@ -170,7 +166,7 @@ def _max_files() -> int:
 
 
 def _event_filters(install: AsteriskInstall) -> str:
-    """What the event login hears: by hash where Asterisk can, else by regular expression."""
+    """What the controller hears: by hash where Asterisk can, else by regular expression."""
     version = (install.version.major, install.version.minor)
     by_name = version >= (21, 5) or (20, 10) <= version < (21, 0)
     line = "eventfilter(action(include),name({})) =" if by_name else "eventfilter = ^Event: {}"

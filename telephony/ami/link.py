@@ -1,8 +1,9 @@
 """The logical connection to one Asterisk node: a login for events and one for actions, as one.
 
-Every login that sees events costs Asterisk CPU for each of them, so there is one for events, and
-one for actions that sees none and whose answers never queue behind a burst of events. The link is
-up while both are; when either dies, both are opened anew and the node's stock is taken again.
+Every login that stays is woken by Asterisk for every event, whether it sees it or not. Where events
+are many there is one login for them, and one for actions whose answers never queue behind a burst;
+where they are filtered down to a few, one login does both. The link is up while all are; when
+either dies, both are opened anew and the node's stock is taken again.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class NodeSession:
 class NodeLink:
     """Actions and events of one node, across reconnections; an `ActionPort`.
 
+    `actions` is None where the login for events may act as well.
+
     `on_connected` takes stock each time both logins are up: events that come meanwhile wait and
     flow once it returns, so what it finds may be told a second time by events. Run `run` as a
     task of your own; it ends only when cancelled or with a `PermanentAmiError`.
@@ -57,7 +60,7 @@ class NodeLink:
         self,
         *,
         events: Login,
-        actions: Login,
+        actions: Login | None = None,
         on_connected: Callable[[NodeSession], Awaitable[None]],
         on_state: Callable[[LinkState], None] = lambda _: None,
         report: Report | None = None,
@@ -152,6 +155,8 @@ class NodeLink:
         events = await connect(self._events, hub=self._hub, limits=self._limits)
         try:
             booted = await events.wait_fully_booted(deadline_s=self._limits.booted_s)
+            if self._actions is None:
+                return NodeSession(events, events, booted)
             actions = await connect(self._actions, hub=self._hub, limits=self._limits)
         except BaseException:
             await events.aclose()

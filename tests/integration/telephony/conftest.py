@@ -129,7 +129,7 @@ class Bench:
     async def controller(self, node: Node) -> AsyncIterator[Controller]:
         controller = Controller(
             node=node.name,
-            logins=node.logins(),
+            login=node.controller_login(),
             routes=self.routes,
             limits=ControllerLimits(route_timeout_s=self.settings.route_timeout_s),
             report=self.troubles.append,

@@ -26,7 +26,7 @@ from masking.plan import (
     RefusalReason,
     Step,
 )
-from telephony.controller import Controller, ControllerLimits, Logins
+from telephony.controller import Controller, ControllerLimits
 from telephony.errors import UnknownCall
 from telephony.live import LiveState
 from tests.unit.ami.fake import (
@@ -103,7 +103,7 @@ class Scene:
     async def controller(self, **limits: float) -> AsyncIterator[Controller]:
         controller = Controller(
             node=SYSTEMNAME,
-            logins=Logins(self.fake.login(), self.fake.login(event_mask="off")),
+            login=self.fake.login(),
             routes=self.routes,
             limits=ControllerLimits(**limits),  # type: ignore[arg-type]
             on_error=self.errors.append,
@@ -124,7 +124,7 @@ class Scene:
             f"SystemName: {SYSTEMNAME}\r\n"
         )
         lines = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
-        self.fake.peers[-2].send(f"{head}{lines}\r\n".encode())
+        self.fake.peers[-1].send(f"{head}{lines}\r\n".encode())
 
     def offer(self, number: int = 1, *, age_s: float = 0.0, **changed: str) -> str:
         unique_id = f"{SYSTEMNAME}-1700000000.{number}"
