@@ -105,7 +105,7 @@ async def wired(
             yield maskline, here, there
         assert await maskline.stop() == 0, maskline.log
     finally:
-        maskline.kill()
+        await maskline.kill()
 
 
 @pytest_asyncio.fixture(params=["buyer-calls", "seller-calls"], loop_scope="session")

@@ -189,7 +189,7 @@ class Tap(_Keeper):
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            got = [one.start_line.partition(" sip:")[0] for one in self._messages]
+            got = [one.start_line.partition(" sip:")[0] for one in self._messages[-20:]]
             raise AssertionError(f"not within {timeout_s} s; came in: {got}") from None
 
     def status(self, call_id: str, cseq: int, method: str) -> int:
