@@ -212,7 +212,11 @@ class World:
         return [json.loads(line) for line in lines]
 
     def kinds(self, kind: str) -> list[dict[str, str]]:
-        return [row for row in self.rows() if row["userdeftype"].split(";")[0] == kind]
+        return [
+            row
+            for row in self.rows()
+            if kind in {part.split(";")[0] for part in row["userdeftype"].split("|")}
+        ]
 
     async def gauge(self, name: str) -> float:
         """A metric."""
@@ -291,7 +295,7 @@ class World:
         for row in self.rows():
             assert set(row) == FIELDS
             assert row["eventenum"] in ("USER_DEFINED", "ANSWER", "LINKEDID_END", "NODE_START")
-            assert re.fullmatch(r"[A-Za-z0-9_.:+@=/;-]*", row["userdeftype"]), row
+            assert re.fullmatch(r"[A-Za-z0-9_.:+@=/;|-]*", row["userdeftype"]), row
             assert MARK not in json.dumps(row)
             if row["eventenum"] != "NODE_START":
                 assert row["linkedid"].startswith(f"{self.node}-")
