@@ -37,9 +37,9 @@ class IngestSettings:
     """How eagerly the file is read, and how much of it is kept."""
 
     chunk_bytes: int = 128 * 1024  # of one batch, about 50 calls; at least 8192
-    poll_min_s: float = 0.02
-    poll_max_s: float = 0.2
-    rest_factor: float = 12.0  # after a batch, pause so many times what it took, within the polls
+    poll_min_s: float = 0.05
+    poll_max_s: float = 0.4
+    rest_factor: float = 25.0  # after a batch, pause so many times what it took, within the polls
     retry_min_s: float = 0.1
     retry_max_s: float = 5.0
     rotate_bytes: int = 64 * 1024 * 1024

@@ -23,7 +23,7 @@ from storage.vault import Vault
 
 
 class TrunkBook:
-    """A copy of the trunks, read again whenever their version has risen."""
+    """A copy of the trunks. `TrunkWatch` keeps it as new as the node's configuration."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -39,6 +39,10 @@ class TrunkBook:
             self._trunks, self._version = found, version
             return version, found
         return version, self._trunks
+
+    def known(self, conn: Connection) -> tuple[Trunk, ...]:
+        """The trunks as they were last read; reads them if they never were."""
+        return self._trunks if self._version >= 0 else self.read(conn)[1]
 
 
 class StoredRoutes:
@@ -56,7 +60,7 @@ class StoredRoutes:
         """All that is known about `offer`. Raises StorageError."""
 
         def work(conn: Connection) -> RoutingFacts:
-            _, known = self._book.read(conn)
+            known = self._book.known(conn)
             trunk = routing.trunk_of(offer, known)
             if trunk is None:
                 return RoutingFacts(trunks=known)
@@ -66,7 +70,7 @@ class StoredRoutes:
             found = stored.facts(conn, self._vault, number=who.number, caller=who.caller)
             return replace(found, trunks=known)
 
-        return await self._db.read(work)
+        return await self._db.look_up(work)
 
     async def decide(self, offer: Offer, loads: Loads) -> Decision:
         """See the controller's `Routes`."""

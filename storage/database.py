@@ -25,6 +25,10 @@ class Database(Protocol):
         """Run `work` on a snapshot that nobody changes; it may not write."""
         ...
 
+    async def look_up(self, work: Callable[[Connection], T]) -> T:
+        """Like `read`, for a few rows by index that a call waits for: by the shortest way."""
+        ...
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` and make its changes last, all or none; returns once they are on the disk.
 

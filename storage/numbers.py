@@ -169,10 +169,10 @@ def active(conn: Connection, pool: str) -> tuple[ProxyNumber, ...]:
     return tuple(number_of(row) for row in conn.execute(_ACTIVE, {"wanted": pool}))
 
 
-def pool_of(row: Row[Any]) -> Pool:
-    """The pool in a row of `pools`."""
+def pool_of(row: Row[Any], name: str | None = None) -> Pool:
+    """The pool in a row of `pools`, or `name` with the rules that a row of a join holds."""
     return Pool(
-        name=row.name,
+        name=row.name if name is None else name,
         cool_down=timedelta(seconds=row.cool_down_s),
         language=Language(row.language),
         ring_s=row.ring_s,

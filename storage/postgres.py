@@ -78,6 +78,10 @@ class PostgresDatabase:
         """See `Database.read`."""
         return await self._within_limits(self._reader, work)
 
+    async def look_up(self, work: Callable[[Connection], T]) -> T:
+        """See `Database.look_up`."""
+        return await self.read(work)
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         """See `Database.write`."""
         return await self._within_limits(self._engine, work)

@@ -1,4 +1,8 @@
-"""SQLite: one thread writes and commits in groups, a few read. Never blocks the event loop.
+"""SQLite: one thread writes and commits in groups, a few read. The event loop waits for no disk.
+
+Only a look-up of a few rows runs on the loop's own thread: handing it to another and back costs
+several times the look-up, in CPU and, for a caller who waits, in time. In WAL a reader waits for no
+writer.
 
 The writer takes whatever waits, runs each work in a savepoint of its own, and makes them last with
 one COMMIT (synchronous=FULL): the price of the disk is paid once for all who waited.
@@ -19,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 from storage import number_cache
 from storage.database import Limits
-from storage.errors import DatabaseSilent
+from storage.errors import DatabaseClosed, DatabaseSilent
 from storage.faults import commit_error, storage_error
 from storage.json_text import dumps
 from storage.lane import Done, Job, Lane, hand_back
@@ -27,10 +31,10 @@ from storage.lane import Done, Job, Lane, hand_back
 T = TypeVar("T")
 
 _BUSY_MS: Final = 5_000  # how long another process may hold the write lock
+_LOOK_UP_BUSY_MS: Final = 5  # how long a look-up may keep the event loop waiting for a lock
 _GROUP_S: Final = 0.02  # a group that ran this long is committed, whoever else waits
 _CLOSE_S: Final = 30.0
 _PRAGMAS: Final = (
-    f"PRAGMA busy_timeout={_BUSY_MS}",
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
@@ -39,12 +43,12 @@ _PRAGMAS: Final = (
 )
 
 
-def make_engine(url: URL, *, read_only: bool = False) -> Engine:
+def make_engine(url: URL, *, read_only: bool = False, busy_ms: int = _BUSY_MS) -> Engine:
     """An engine whose driver begins no transaction by itself: `begin_read`, `begin_write` do."""
     engine = create_engine(
         url,
         poolclass=NullPool,
-        connect_args={"isolation_level": None, "timeout": _BUSY_MS / 1000},
+        connect_args={"isolation_level": None, "timeout": busy_ms / 1000},
         hide_parameters=True,
         json_serializer=dumps,
         execution_options=number_cache.engine_options(),
@@ -54,6 +58,7 @@ def make_engine(url: URL, *, read_only: bool = False) -> Engine:
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+        connection.execute(f"PRAGMA busy_timeout={busy_ms}")
         if read_only:
             connection.execute("PRAGMA query_only=ON")
 
@@ -87,6 +92,8 @@ class SqliteDatabase:
         self._reads = Lane(limits.waiting, limits.deadline_s)
         writer = make_engine(url)
         reader = make_engine(url, read_only=True)
+        self._here = _Held(make_engine(url, read_only=True, busy_ms=_LOOK_UP_BUSY_MS))
+        self._closed = False
         self._threads = [
             threading.Thread(target=self._write_loop, args=(writer,), name="sqlite-writer"),
             *(
@@ -102,12 +109,26 @@ class SqliteDatabase:
         """See `Database.read`."""
         return await self._reads.run(work)
 
+    async def look_up(self, work: Callable[[Connection], T]) -> T:
+        """See `Database.look_up`. Runs in place; what fails there is left to a reader."""
+        if self._closed:
+            raise DatabaseClosed
+        try:
+            conn = self._here.connection()
+            with begin_read(conn):
+                return work(conn)
+        except DBAPIError:
+            self._here.drop()
+            return await self.read(work)
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         """See `Database.write`."""
         return await self._writes.run(work)
 
     async def close(self) -> None:
         """See `Database.close`."""
+        self._closed = True
+        self._here.drop()
         self._writes.close()
         self._reads.close()
         try:
