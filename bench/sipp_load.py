@@ -95,9 +95,9 @@ def _outcome(folder: Path, calls: int) -> Outcome:
     with (folder / "stat.csv").open() as table:
         last = list(csv.DictReader(table, delimiter=";"))[-1]
     good = int(last["SuccessfulCall(C)"])
-    delays = []
+    delays: list[float] = []
     for path in folder.glob("*_rtt.csv"):
         with path.open() as table:
-            for row in list(csv.reader(table, delimiter=";"))[1:]:
-                delays.append(float(row[1]))
+            rows = list(csv.reader(table, delimiter=";"))[1:]
+        delays.extend(float(row[1]) for row in rows)
     return Outcome(calls, calls - good, tuple(delays))

@@ -47,6 +47,9 @@ class Mortal:
         self.moment()
         return await self._db.read(work)
 
+    async def look_up(self, work: Callable[[Connection], T]) -> T:
+        return await self.read(work)
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         self.moment()
         result = await self._db.write(lambda conn: work(self._mortal(conn)))

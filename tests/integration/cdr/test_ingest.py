@@ -40,6 +40,9 @@ class Faulty:
             raise DatabaseUnavailable
         return await self._db.read(work)
 
+    async def look_up(self, work: Callable[[Connection], T]) -> T:
+        return await self.read(work)
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         if self.away:
             raise DatabaseUnavailable

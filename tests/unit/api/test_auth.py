@@ -37,6 +37,9 @@ class Books:
         await self.gate.wait()
         return found
 
+    async def look_up(self, work: Callable[[Any], T]) -> T:
+        return await self.read(work)
+
     async def write(self, work: Callable[[Any], T]) -> T:
         raise NotImplementedError
 
