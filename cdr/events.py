@@ -10,6 +10,7 @@ or keep the bytes of a row that was refused.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -68,10 +69,11 @@ class Parsed:
 
 
 _ID = rb"[A-Za-z0-9_.-]{1,128}"
+_FACT = rb"[A-Z_]{1,32}(?:;[A-Za-z0-9_.:+@=/;-]{0,2000})?"
 _ROW = re.compile(
     rb'\{"eventtime": ?"([0-9]{9,11})\.([0-9]{6})", ?'
     rb'"eventenum": ?"([A-Z_]{1,32})", ?'
-    rb'"userdeftype": ?"([A-Z_]{0,32})((?:;[A-Za-z0-9_.:+@=/;-]{0,2000})?)", ?'
+    rb'"userdeftype": ?"((?:' + _FACT + rb"(?:\|" + _FACT + rb')*)?)", ?'
     rb'"uniqueid": ?"(' + _ID + rb')?", ?"linkedid": ?"(' + _ID + rb')?", ?'
     rb'"channame": ?"[A-Za-z0-9_.:+@/;<>-]{0,128}"\}\r?'
 )
@@ -101,50 +103,56 @@ def parse(lines: Iterable[bytes]) -> Parsed:
     garbage = ignored = 0
     for line in lines:
         try:
-            row = _row(line)
+            found = _rows(line)
         except _Refused:
             garbage += 1
             for part in _START.split(line)[1:]:
-                try:
-                    row = _row(part)
-                except _Refused:
-                    continue
-                if row is not None:
-                    rows.append(row)
+                with contextlib.suppress(_Refused):
+                    rows.extend(_rows(part))
             continue
-        if row is None:
-            ignored += 1
+        if found:
+            rows.extend(found)
         else:
-            rows.append(row)
+            ignored += 1
     return Parsed(tuple(rows), garbage, ignored)
 
 
-def _row(line: bytes) -> EventRow | None:
-    """The row, or None if it is of an event that records do not need. Raises _Refused."""
+def _rows(line: bytes) -> list[EventRow]:
+    """What `line` says, nothing if it is of an event that records do not need. Raises _Refused.
+
+    Facts of one moment stand in one line, with bars between them.
+    """
     match = _ROW.fullmatch(line)
     if match is None:
         raise _Refused
-    seconds, micros, event, name, extra, unique_id, linked_id = match.groups()
-    if event == b"USER_DEFINED":
-        kind = _OWN.get(name)
-    else:
-        kind = _NATIVE.get(event)
+    seconds, micros, event, said, unique_id, linked_id = match.groups()
+    at_us = int(seconds) * 1_000_000 + int(micros)
+    if event != b"USER_DEFINED":
+        name, _, extra = said.partition(b";")
         if name and name != event:
             raise _Refused
-    if kind is None:
-        return None
-    at_us = int(seconds) * 1_000_000 + int(micros)
-    if kind is EventKind.NODE_START:
-        return EventRow(at_us, kind, "", "", extra[1:].decode("ascii"))
+        kind = _NATIVE.get(event)
+        if kind is None:
+            return []
+        if kind is EventKind.NODE_START:
+            return [EventRow(at_us, kind, "", "", extra.decode("ascii"))]
+        return [_of_call(at_us, kind, unique_id, linked_id, extra)]
+    rows: list[EventRow] = []
+    for fact in said.split(b"|"):
+        name, _, extra = fact.partition(b";")
+        kind = _OWN.get(name)
+        if kind is not None:
+            rows.append(_of_call(at_us, kind, unique_id, linked_id, extra))
+    return rows
+
+
+def _of_call(
+    at_us: int, kind: EventKind, unique_id: bytes | None, linked_id: bytes | None, extra: bytes
+) -> EventRow:
     if not unique_id or not linked_id:
         raise _Refused
-    return EventRow(
-        at_us,
-        kind,
-        unique_id.decode("ascii"),
-        linked_id.decode("ascii"),
-        extra[1:].decode("ascii"),
-    )
+    ids = unique_id.decode("ascii"), linked_id.decode("ascii")
+    return EventRow(at_us, kind, *ids, extra.decode("ascii"))
 
 
 def integer(facts: Mapping[str, str], key: str, *, most: int = 2**31 - 1) -> int | None:

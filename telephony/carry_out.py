@@ -75,6 +75,7 @@ def _plan(plan: Plan) -> Pairs:
         ("M_LANG", plan.language),
         ("M_MAX", str(plan.max_call_s)),
         ("M_N", "1"),
+        ("M_OPEN", "1"),
         ("CALLERID(num)", steps[0].caller_id),
     ]
     first_of_next = 1

@@ -31,7 +31,7 @@ from telephony.offers import Heard, read_offer
 
 __all__ = ["Controller", "ControllerCounters", "ControllerLimits", "Routes"]
 
-_HEARD = ("UserEvent", "DialState", "DialEnd", "Hangup")
+_HEARD = ("UserEvent", "DialEnd", "Hangup")
 _REMEMBERED_CLAIMS = 20_000
 _CAUSE_NORMAL = 16
 
@@ -224,8 +224,8 @@ class Controller:
                 self._heard_offer(event)
             case "Hangup":
                 self._heard_hangup(event)
-            case "DialState" | "DialEnd":
-                self._heard_dial(event)
+            case "DialEnd":
+                self._heard_dial_end(event)
             case _:
                 pass
 
@@ -314,15 +314,13 @@ class Controller:
         if call is not None:
             self._loads.release(call.call_id)
 
-    def _heard_dial(self, event: Event) -> None:
-        linked_id, status = event.get("Linkedid"), event.get("DialStatus")
-        call = self._live.get(linked_id or "")
-        if call is None or linked_id is None:
+    def _heard_dial_end(self, event: Event) -> None:
+        linked_id = event.get("Linkedid")
+        if linked_id is None or event.get("DialStatus") != "ANSWER":
             return
-        trunk = _trunk_of(event.get("DestChannel") or "")
-        if event.name == "DialState" and status == "RINGING":
-            self._live.ringing(linked_id, trunk)
-        elif event.name == "DialEnd" and status == "ANSWER":
+        call = self._live.get(linked_id)
+        if call is not None:
+            trunk = _trunk_of(event.get("DestChannel") or "")
             self._live.answered(linked_id, trunk)
             self._loads.settle(call.call_id, (call.trunk_in, trunk), tried=(trunk,))
 

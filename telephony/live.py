@@ -29,7 +29,7 @@ class LiveState(StrEnum):
     """How far a live call is."""
 
     OFFERED = "offered"
-    RINGING = "ringing"
+    RINGING = "ringing"  # the callee is being rung, or is about to be
     UP = "up"
 
 
@@ -80,18 +80,16 @@ class LiveTable:
         return True
 
     def planned(self, linked_id: str, plan: Plan) -> None:
-        """Note whose call it is."""
+        """Note whose call it is, and that the callee is rung."""
         call = self._calls.get(linked_id)
         if call is not None:
             self._calls[linked_id] = replace(
-                call, session_id=plan.session_id, caller=plan.caller, callee=plan.callee
+                call,
+                state=LiveState.RINGING,
+                session_id=plan.session_id,
+                caller=plan.caller,
+                callee=plan.callee,
             )
-
-    def ringing(self, linked_id: str, trunk_out: str) -> None:
-        """The callee's phone rings."""
-        call = self._calls.get(linked_id)
-        if call is not None and call.state is LiveState.OFFERED:
-            self._calls[linked_id] = replace(call, state=LiveState.RINGING, trunk_out=trunk_out)
 
     def answered(self, linked_id: str, trunk_out: str) -> None:
         """Both talk."""
@@ -158,7 +156,7 @@ def _call(
     if event.get("ChannelStateDesc") == "Up" and callee_up:
         state = LiveState.UP
     else:
-        state = LiveState.RINGING if trunk_out else LiveState.OFFERED
+        state = LiveState.RINGING if plan else LiveState.OFFERED
     return LiveCall(
         call_id=call_id(node, linked_id),
         linked_id=linked_id,

@@ -127,12 +127,16 @@ def _runs_on(pid: int, asterisk_conf: Path) -> bool:
     return os.fsencode(asterisk_conf) in arguments
 
 
-def append_node_start(layout: Layout, boot: str) -> None:
-    """Say in the event file that a new Asterisk begins: calls without an end will get none."""
+def append_node_start(layout: Layout, boot: str, died_at_s: float | None = None) -> None:
+    """Say in the event file that a new Asterisk begins: calls without an end will get none.
+
+    `died_at_s` is when the one before ended (seconds since 1970), where that was seen.
+    """
+    died = "" if died_at_s is None else f";died={died_at_s:.6f}"
     row = {
         "eventtime": f"{time.time():.6f}",
         "eventenum": "NODE_START",
-        "userdeftype": f"NODE_START;boot={boot}",
+        "userdeftype": f"NODE_START;boot={boot}{died}",
         "uniqueid": "",
         "linkedid": "",
         "channame": "",

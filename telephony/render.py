@@ -34,12 +34,20 @@ __all__ = [
 CONTROLLER_USER = "maskline-controller"
 AGENT_USER = "maskline-agent"
 
-HEARD_EVENTS = ("FullyBooted", "UserEvent", "DialState", "DialEnd", "Hangup")
+HEARD_EVENTS = ("FullyBooted", "UserEvent", "DialEnd", "Hangup")
 """All that the controller hears."""
 
 _DISABLED_EVENTS = (
     *("Newchannel", "Newexten", "NewConnectedLine", "NewCallerid", "NewAccountCode", "Newstate"),
-    *("DialBegin", "BridgeCreate", "BridgeDestroy", "BridgeEnter", "BridgeLeave", "BridgeMerge"),
+    *(
+        "DialBegin",
+        "DialState",
+        "BridgeCreate",
+        "BridgeDestroy",
+        "BridgeEnter",
+        "BridgeLeave",
+        "BridgeMerge",
+    ),
     *("DeviceStateChange", "RTCPSent", "RTCPReceived", "MusicOnHoldStart", "MusicOnHoldStop"),
     *("HangupRequest", "SoftHangupRequest", "HangupHandlerPush", "HangupHandlerRun", "TestEvent"),
     *("VarSet", "Hold", "Unhold", "DTMFBegin", "DTMFEnd", "ContactStatusDetail"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -86,6 +87,7 @@ class Supervisor:
         self._changed = asyncio.Event()
         self._stop_asked = asyncio.Event()
         self._failure: TelephonyError | None = None
+        self._died_at_s: float | None = None
         self.starts = 0
         self.adopted = False
 
@@ -161,13 +163,15 @@ class Supervisor:
         try:
             return await self._attend(process, ends, identity, adopted=found is not None)
         finally:
+            if not process.alive:
+                self._died_at_s = time.time()
             for task in ends:
                 task.cancel()
             await asyncio.wait(ends)
             process.close()
 
     def _start(self) -> AsteriskProcess:
-        append_node_start(self._layout, self._boot_id())
+        append_node_start(self._layout, self._boot_id(), self._died_at_s)
         process = AsteriskProcess.start(self._install, self._layout)
         self.starts += 1
         return process

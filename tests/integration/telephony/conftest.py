@@ -148,11 +148,11 @@ class Bench:
         rows = []
         for line in self._lines()[self._seen :]:
             fields = json.loads(line)
-            kind, *pairs = fields["userdeftype"].split(";")
-            values = dict(pair.split("=", 1) for pair in pairs if pair)
-            own = fields["uniqueid"] == fields["linkedid"]
-            leg = "caller" if own else "callee"
-            rows.append(Row(kind or fields["eventenum"], values, leg, fields["linkedid"]))
+            leg = "caller" if fields["uniqueid"] == fields["linkedid"] else "callee"
+            for fact in fields["userdeftype"].split("|"):
+                kind, *pairs = fact.split(";")
+                values = dict(pair.split("=", 1) for pair in pairs if pair)
+                rows.append(Row(kind or fields["eventenum"], values, leg, fields["linkedid"]))
         return rows
 
     async def rows_of_call(self, *, calls: int = 1) -> list[Row]:

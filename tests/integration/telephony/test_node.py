@@ -76,7 +76,7 @@ async def test_an_offer_that_waits_is_answered_by_the_controller_that_comes(benc
         rows = await bench.rows_of_call()
 
     assert [row.kind for row in rows].count("OFFER") == 1
-    assert [row.kind for row in rows].count("PLAN") == 1
+    assert [row.kind for row in rows].count("ATTEMPT") == 1
 
 
 async def test_a_call_survives_its_controller_and_is_known_to_the_next(bench: Bench) -> None:

@@ -211,6 +211,22 @@ def test_two_rows_on_one_line_are_both_kept() -> None:
     assert [row.kind for row in parsed.rows] == [EventKind.OFFER, EventKind.PLAN]
 
 
+def test_facts_of_one_moment_stand_in_one_line() -> None:
+    parsed = parse([line(userdeftype="PLAN;session=ses_1|ATTEMPT;n=1;trunk=b|TEA;k=v|END")])
+    assert [(row.kind, row.extra) for row in parsed.rows] == [
+        (EventKind.PLAN, "session=ses_1"),
+        (EventKind.ATTEMPT, "n=1;trunk=b"),
+        (EventKind.END, ""),
+    ]
+    assert len({row.at_us for row in parsed.rows}) == 1
+    assert parsed.garbage == parsed.ignored == 0
+
+
+@pytest.mark.parametrize("odd", ["|", "PLAN|", "|PLAN", "PLAN;a=b||END", "PLAN;a=b|end"])
+def test_an_empty_fact_refuses_the_row(odd: str) -> None:
+    assert nothing_but_garbage(parse([line(userdeftype=odd)]))
+
+
 def test_a_row_behind_the_zeros_of_a_power_cut_is_kept() -> None:
     assert len(parse([b"\0" * 4000 + line()]).rows) == 1
 

@@ -81,7 +81,7 @@ def test_the_longest_plan_fits_into_asterisks_lines() -> None:
 
     for action in actions:
         encode_action(action, "0123456789abcdef-1000000")
-    assert len(variables(actions)) == 5 + 7 * MAX_STEPS
+    assert len(variables(actions)) == 6 + 7 * MAX_STEPS
 
 
 def test_a_refusal_says_what_to_play_and_why() -> None:

@@ -148,9 +148,9 @@ class Scene:
         self.tell("UserEvent", age_s=age_s, **(headers | changed))
         return unique_id
 
-    def dial(self, name: str, linked_id: str, status: str, trunk: str = "carrier-b") -> None:
+    def dial_end(self, linked_id: str, status: str, trunk: str = "carrier-b") -> None:
         destination = f"PJSIP/{trunk}-000000ff"
-        self.tell(name, Linkedid=linked_id, DestChannel=destination, DialStatus=status)
+        self.tell("DialEnd", Linkedid=linked_id, DestChannel=destination, DialStatus=status)
 
     def hang_up(self, unique_id: str) -> None:
         self.tell("Hangup", Uniqueid=unique_id, Linkedid=unique_id)
@@ -200,12 +200,11 @@ async def test_a_live_call_is_followed_from_offer_to_end(scene: Scene) -> None:
 
         unique_id = scene.offer()
         await until(lambda: len(scene.sent("Redirect")) == 1)
-        assert state() == [LiveState.OFFERED]
+        assert state() == [LiveState.RINGING]
         loads = controller.loads
         assert [loads.in_use(f"carrier-{x}") for x in "abc"] == [1, 1, 1]  # all it may need
-        scene.dial("DialState", unique_id, "RINGING")
-        await until(lambda: state() == [LiveState.RINGING])
-        scene.dial("DialEnd", unique_id, "ANSWER")
+        scene.dial_end(unique_id, "CONGESTION", "carrier-c")
+        scene.dial_end(unique_id, "ANSWER")
         await until(lambda: state() == [LiveState.UP])
         assert [loads.in_use(f"carrier-{x}") for x in "abc"] == [1, 1, 0]  # what it uses
         (call,) = controller.live_calls()

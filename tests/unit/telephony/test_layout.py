@@ -216,12 +216,12 @@ def test_a_start_is_written_on_a_line_of_its_own(settings: NodeSettings) -> None
     append_node_start(layout, "b1")
     with layout.events.open("a") as file:
         file.write('{"eventtime":"17')  # cut off by kill -9
-    append_node_start(layout, "b2")
+    append_node_start(layout, "b2", 1_700_000_000.25)
 
     lines = layout.events.read_text().splitlines()
     assert [json.loads(lines[index])["userdeftype"] for index in (0, 2)] == [
         "NODE_START;boot=b1",
-        "NODE_START;boot=b2",
+        "NODE_START;boot=b2;died=1700000000.250000",
     ]
     assert layout.events.stat().st_mode & 0o777 == 0o600
 
