@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NoReturn, Protocol
 
+from masking.call import State
 from masking.load import TrunkLoads, trunks_of
 from masking.plan import Decision, Offer, Plan
 from telephony.ami import AmiError, Event, Login, NodeLink, NodeSession, Report
@@ -22,7 +23,6 @@ from telephony.errors import PlanUnusable, UnknownCall
 from telephony.live import (
     STATUS_VARIABLES,
     LiveCall,
-    LiveState,
     LiveTable,
     Stock,
     read_stock,
@@ -243,7 +243,7 @@ class Controller:
                 call_id=heard.offer.call_id,
                 linked_id=heard.unique_id,
                 channel=heard.channel,
-                state=LiveState.OFFERED,
+                progress=State.OFFERED,
                 since=heard.offer.at,
                 trunk_in=heard.offer.trunk,
             )

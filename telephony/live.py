@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from masking.call import Event as Heard
+from masking.call import State, fold, step
 from masking.ids import call_id
 from masking.model import Role
 from masking.plan import Plan
@@ -40,13 +42,24 @@ class LiveCall:
     call_id: str
     linked_id: str
     channel: str  # the caller's
-    state: LiveState
+    progress: State
     since: datetime  # when the call was offered
     trunk_in: str
     trunk_out: str | None = None
     session_id: str | None = None
     caller: Role | None = None
     callee: Role | None = None
+
+    @property
+    def state(self) -> LiveState:
+        """How far it is, as shown to people."""
+        match self.progress:
+            case State.UP:
+                return LiveState.UP
+            case State.DIALLING | State.RINGING | State.PLANNED:
+                return LiveState.RINGING
+            case _:
+                return LiveState.OFFERED
 
 
 class LiveTable:
@@ -85,7 +98,7 @@ class LiveTable:
         if call is not None:
             self._calls[linked_id] = replace(
                 call,
-                state=LiveState.RINGING,
+                progress=fold((Heard.PLAN, Heard.ATTEMPT), call.progress),
                 session_id=plan.session_id,
                 caller=plan.caller,
                 callee=plan.callee,
@@ -95,7 +108,8 @@ class LiveTable:
         """Both talk."""
         call = self._calls.get(linked_id)
         if call is not None:
-            self._calls[linked_id] = replace(call, state=LiveState.UP, trunk_out=trunk_out)
+            progress = step(call.progress, Heard.ANSWER).state
+            self._calls[linked_id] = replace(call, progress=progress, trunk_out=trunk_out)
 
     def gone(self, linked_id: str) -> LiveCall | None:
         """Remove a call and return it, None if it was not there."""
@@ -154,14 +168,14 @@ def _call(
     plan = read_plan_row(variables.get("M_PLAN", ""))
     trunk_out, callee_up = out.get(linked_id, (None, False))
     if event.get("ChannelStateDesc") == "Up" and callee_up:
-        state = LiveState.UP
+        progress = State.UP
     else:
-        state = LiveState.RINGING if plan else LiveState.OFFERED
+        progress = State.DIALLING if plan else State.OFFERED
     return LiveCall(
         call_id=call_id(node, linked_id),
         linked_id=linked_id,
         channel=event.get("Channel") or "",
-        state=state,
+        progress=progress,
         since=_since(linked_id, now),
         trunk_in=variables.get("MASKLINE_TRUNK", ""),
         trunk_out=trunk_out or None,
