@@ -40,6 +40,14 @@ NEVER_LOADED = (
     ),
     *("chan_iax2", "chan_audiosocket", "chan_websocket", "res_http_websocket", "res_clialiases"),
 )
+# What must stand, and what a caller could do if it did not (see docs/threat-model.md).
+MUST_STAND = (
+    ("extensions.conf", "extenpatternmatchnew = yes", "a dialled number is taken for a pattern"),
+    ("features.conf", "pickupexten =", "*8 makes a channel that no offer was made for"),
+    ("pjproject.conf", "asterisk_error = 0", "unreadable messages are quoted in the log"),
+    ("manager.conf", "eventfilter = !Forward:", "a 302's Contact breaks lines of events"),
+    ("manager.conf", "timestampevents = yes", "an event cannot be told from a forged one"),
+)
 NEVER_GRANTED = frozenset({"all", "command", "agi", "config", "originate", "dialplan", "verbose"})
 
 
@@ -74,6 +82,7 @@ def check_templates(files: Mapping[str, str]) -> tuple[Fault, ...]:
     """Every fault of the configuration's templates, by file name."""
     faults = [*_forbidden_modules(files.get("modules.conf", ""))]
     faults += _forbidden_classes(files.get("manager.conf", ""))
+    faults += _missing(files)
     for file, text in files.items():
         for number, line in _lines(text):
             if re.search(r"#exec\b", line):
@@ -160,6 +169,12 @@ def _forbidden_modules(text: str) -> Iterator[Fault]:
             yield Fault("modules.conf", number, f"{value} must not be loaded")
     if not explicit:
         yield Fault("modules.conf", 1, "modules are loaded one by one: autoload = no")
+
+
+def _missing(files: Mapping[str, str]) -> Iterator[Fault]:
+    for file, wanted, else_ in MUST_STAND:
+        if file in files and wanted not in (line for _, line in _lines(files[file])):
+            yield Fault(file, 1, f"{wanted!r} must stand here, else {else_}")
 
 
 def _forbidden_classes(text: str) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from masking.errors import NumberTaken, UnknownNumber, UnknownTrunk
+from masking.errors import CoolDownOutOfRange, NumberTaken, UnknownNumber, UnknownTrunk
 from masking.model import Language, NumberState, Phone, Pool
 from storage import Database, numbers, trunks
 from storage.numbers import Added, PoolSize
@@ -114,3 +114,11 @@ async def test_numbers_come_in_pages(db: Database, vault: Vault) -> None:
         await add(db, extra)
 
     assert seen == [*proxies(7), Phone("+74952220001"), Phone("+74952220002")]
+
+
+async def test_a_pool_cools_down_for_ninety_days_at_most(db: Database, vault: Vault) -> None:
+    await stocked(db, vault, size=0)
+    endless = Pool("default", cool_down=timedelta(days=91))
+
+    with pytest.raises(CoolDownOutOfRange):
+        await db.write(lambda conn: numbers.put_pool(conn, endless, NOW))
