@@ -69,7 +69,7 @@ async def make_carrier() -> AsyncIterator[Any]:
 
     async def make(maskline: Maskline, name: str = "carrier", port: int = 5080) -> Carrier:
         carrier = Carrier(
-            carrier_host(), port, toward=maskline.sip_address, sipp=sipp_command(), name=name
+            carrier_host(port), port, toward=maskline.sip_address, sipp=sipp_command(), name=name
         )
         await carrier.__aenter__()
         opened.append(carrier)

@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 
 from maskline.client import ApiClient
+from maskline.demo.sipp import is_bound
 from maskline.errors import CommandRefused
 from maskline.settings import Address
 from maskline.toolbox import ToolboxSettings, find_sipp
@@ -52,9 +53,16 @@ def free_sip_port(host: str = "127.0.0.1") -> int:
     raise AssertionError("no free SIP port")
 
 
-def carrier_host() -> str:
-    """A loopback address for one more carrier, 127.0.0.80 to 127.0.0.119, round and round."""
-    return f"127.0.0.{80 + (next(_hosts) - 80) % 40}"
+def carrier_host(port: int = 5080) -> str:
+    """A loopback address for one more carrier, 127.0.0.80 to 127.0.0.119, round and round.
+
+    One that is taken is passed over: another run of the tests may be under way.
+    """
+    for _ in range(40):
+        host = f"127.0.0.{80 + (next(_hosts) - 80) % 40}"
+        if not is_bound(host, port):
+            return host
+    raise AssertionError("no loopback address is left for a carrier")
 
 
 def sipp_command() -> tuple[str, ...]:
