@@ -93,9 +93,13 @@ def _plan(plan: Plan) -> Pairs:
                 (f"M_TO{number}", step.dial),
                 (f"M_ID{number}", step.caller_id),
                 (f"M_RG{number}", str(attempt.ring_s)),
-                (f"M_FO{number}", str(number + 1 if place < len(attempt.steps) else next_attempt)),
-                (f"M_NX{number}", str(next_attempt)),
             ]
+            after = number + 1 if place < len(attempt.steps) else next_attempt
+            # What is not set counts as 0; a plan of one step needs neither.
+            if after:
+                pairs.append((f"M_FO{number}", str(after)))
+            if next_attempt:
+                pairs.append((f"M_NX{number}", str(next_attempt)))
     return pairs
 
 
@@ -126,6 +130,7 @@ def read_plan_row(row: str) -> dict[str, str]:
 
 
 def _chunks(pairs: Sequence[tuple[str, str]]) -> Iterator[Pairs]:
+    """As many at once as fit into a line of Asterisk's, names and values alike."""
     chunk: Pairs = []
     names = values = 0
     for name, value in pairs:

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from maskline.demo.sipp import is_bound
 from maskline.toolbox import ToolboxSettings, find_sipp
 
 _SDP = """v=0
@@ -240,4 +241,8 @@ async def sipp(
             stderr=sink,
             cwd=folder,
         )
+    # A packet that comes before it listens is a refusal of the machine, not of the scenario.
+    async with asyncio.timeout(10):
+        while not is_bound(host, port) and process.returncode is None:
+            await asyncio.sleep(0.01)
     return Sipp(process, output, messages)

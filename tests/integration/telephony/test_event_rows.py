@@ -56,7 +56,7 @@ async def test_a_call_that_the_caller_ends(bench: Bench, node: Node) -> None:
 
     own = [kind for kind in kinds(rows) if kind != "LINKEDID_END"]
     assert own[:4] == ["OFFER", "PLAN", "ATTEMPT", "ANSWER"]
-    assert own[4:] == ["LEG", "ATTEMPT_END", "PLAN", "END"]
+    assert own[4:] == ["LEG", "ATTEMPT_END", "OFFER", "PLAN", "END"]
     assert rows[-1].kind == "LINKEDID_END"  # of the channel that goes last
     assert {"ANSWER", "LEG"} <= {row.kind for row in rows if row.leg == "callee"}
     assert one(rows, "OFFER") == {"trunk": "carrier-a", "called": "+74951110001"}
@@ -180,6 +180,6 @@ async def test_a_refusal(bench: Bench, node: Node) -> None:
         assert await caller.done() == 0
         rows = await bench.rows_of_call()
 
-    assert kinds(rows) == ["OFFER", "REFUSE", "LEG", "END", "LINKEDID_END"]
+    assert kinds(rows) == ["OFFER", "REFUSE", "LEG", "OFFER", "END", "LINKEDID_END"]
     assert one(rows, "REFUSE")["reason"] == "unknown_caller"
     assert one(rows, "END") == {"by": "system", "cause": "1"}
