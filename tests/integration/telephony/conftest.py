@@ -118,6 +118,10 @@ class Bench:
                 await node.wait_ready(deadline_s=30)
                 await node.apply_trunks([IN, OUT, SPARE])
                 yield node
+            except BaseException:
+                await node.stop()
+                raise
+            else:
                 if not leave_running:
                     await node.stop()
             finally:
