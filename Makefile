@@ -40,7 +40,7 @@ tools:
 setup: venv-run tools
 
 run: setup
-	@exec $(BIN)/maskline up --demo
+	@MASKLINE_LOG_LEVEL=$${MASKLINE_LOG_LEVEL:-warning} exec $(BIN)/maskline up --demo
 
 test: venv-dev tools
 	@$(TOOLBOX) testkit

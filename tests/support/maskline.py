@@ -71,9 +71,16 @@ def sipp_command() -> tuple[str, ...]:
 
 
 def rtp_block() -> str:
-    """A range of 800 ports that no other instance of this test run has."""
-    first = 20_000 + 800 * (next(_rtp_blocks) % 40)
-    return f"{first}-{first + 799}"
+    """A range of 800 ports that no other instance has, of this test run or of another."""
+    for _ in range(40):
+        first = 20_000 + 800 * (next(_rtp_blocks) % 40)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("0.0.0.0", first))
+            except OSError:
+                continue
+        return f"{first}-{first + 799}"
+    raise AssertionError("no range of RTP ports is left")
 
 
 @dataclass
