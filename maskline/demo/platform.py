@@ -40,7 +40,7 @@ class Platform:
 
     async def make_ready(self, host: str, port: int) -> None:
         """Trunk, pool and numbers, as far as they are missing; the trunk leads to `host`:`port`."""
-        trunk = {"host": host, "port": port, "options_interval_s": 0}
+        trunk = {"host": host, "port": port, "options_interval_s": 0, "enabled": True}
         try:
             await self._api.ask("PATCH", f"/v1/trunks/{TRUNK}", trunk)
         except CommandRefused:
@@ -76,6 +76,10 @@ class Platform:
     async def close_session(self, session_id: str) -> None:
         """The deal is done."""
         await self._api.ask("DELETE", f"/v1/sessions/{session_id}")
+
+    async def leave(self) -> None:
+        """Take the trunk out of service: its carrier is gone, and real calls must not try it."""
+        await self._api.ask("PATCH", f"/v1/trunks/{TRUNK}", {"enabled": False})
 
     async def history(self, conversation_id: str) -> list[Any]:
         """The conversation's calls, oldest first."""

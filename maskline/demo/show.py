@@ -72,6 +72,7 @@ async def _play(platform: Platform, carrier: Carrier, conversation_id: str) -> N
             _log(person, await platform.call_log(person.user_id, session["id"]))
     finally:
         await platform.close_session(session["id"])
+        await platform.leave()
 
 
 async def _talk(carrier: Carrier, caller: Person, callee: Person, number: str) -> Scene:

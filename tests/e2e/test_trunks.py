@@ -175,9 +175,9 @@ async def test_trunks_change_under_a_call_that_is_up(
     assert refused.status in (401, 403, 404)
 
     await shared.ask("DELETE", "/v1/trunks/second")
-    assert [one["name"] for one in (await shared.ask("GET", "/v1/trunks"))["items"]] == [
-        "carrier-a"
-    ]
+    names = {one["name"] for one in (await shared.ask("GET", "/v1/trunks"))["items"]}
+    assert "carrier-a" in names
+    assert "second" not in names
 
     await asyncio.gather(call.hear(700), leg.hear(450))
     assert max((*call.heard(since=since).gaps_ms, 0)) <= 60
