@@ -71,8 +71,10 @@ async def _play(platform: Platform, carrier: Carrier, conversation_id: str) -> N
         for person in (PETR, ANNA):
             _log(person, await platform.call_log(person.user_id, session["id"]))
     finally:
-        await platform.close_session(session["id"])
-        await platform.leave()
+        try:
+            await platform.close_session(session["id"])
+        finally:
+            await platform.leave()
 
 
 async def _talk(carrier: Carrier, caller: Person, callee: Person, number: str) -> Scene:
