@@ -108,6 +108,7 @@ def begin(
         listing=draft.listing,
         channel_policy=draft.channel_policy,
         leases=leases,
+        ttl=draft.ttl,
     )
 
 

@@ -9,10 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NewType
 
-Phone = NewType("Phone", str)
-"""A phone number in E.164 with the leading plus, e.g. ``+79161234567``."""
+from masking.rules import Phone, PoolRules
+
+__all__ = [
+    "Card",
+    "ChannelPolicy",
+    "Language",
+    "Lease",
+    "LeaseState",
+    "Listing",
+    "NumberState",
+    "Participant",
+    "Phone",
+    "Pool",
+    "ProxyNumber",
+    "Role",
+    "Session",
+    "SessionState",
+    "TtlFrom",
+]
 
 
 class Role(StrEnum):
@@ -53,6 +69,14 @@ class NumberState(StrEnum):
 
     ACTIVE = "active"
     DRAINING = "draining"
+    RESERVED = "reserved"  # only to those who ask for this very number
+
+
+class TtlFrom(StrEnum):
+    """From when a session's time to live counts."""
+
+    CREATION = "creation"
+    LAST_CALL = "last_call"  # every answered call begins it anew, up to the hard expiry
 
 
 class Language(StrEnum):
@@ -98,6 +122,7 @@ class Pool:
     language: Language = Language.RU
     ring_s: int = 40  # how long a callee's phone rings, 5 to 180
     max_call_s: int = 7200  # hard limit of a call, 60 to 86,400
+    rules: PoolRules = field(default_factory=PoolRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +145,9 @@ class Lease:
     number: ProxyNumber
     expires_at: datetime  # live before it
     reserved_until: datetime  # cooling before it, free from it on
+    extension: str = ""  # digits that follow the number; "" where none do
+    pin: str | None = field(default=None, repr=False)  # by which another phone may call as them
+    why: tuple[tuple[str, str], ...] = ()  # how the number was chosen, for operators
 
     def state(self, now: datetime) -> LeaseState:
         """What the lease does at `now`."""
@@ -141,7 +169,14 @@ class Session:
     listing: Listing | None = None
     channel_policy: ChannelPolicy = ChannelPolicy.APP_THEN_GSM
     closed_at: datetime | None = None
-    leases: tuple[Lease, ...] = ()  # at most one per participant
+    leases: tuple[Lease, ...] = ()  # at most one per participant: of their own phone
+    ttl_from: TtlFrom = TtlFrom.CREATION
+    ttl: timedelta = timedelta(0)
+    hard_expires_at: datetime | None = None  # calls extend it no further
+    last_call_at: datetime | None = None
+    closed_why: str | None = None  # None: the platform asked
+    listing_number_id: str | None = None  # by which the caller came
+    conversation_held: bool = False  # its conversation has no name yet
 
     def state(self, now: datetime) -> SessionState:
         """`closed` wins over `expired`: it says what the platform did."""

@@ -20,6 +20,7 @@ from storage.sqlite import make_engine as make_sqlite
 
 _LOCK: Final = 0x6D61_736B_6C69_6E65  # "maskline": PostgreSQL's advisory lock for migrations
 _DEADLINE_S: Final = 300.0
+_TURN_MS: Final = 60_000  # how long one process waits for another that migrates
 
 
 async def migrate(url: str) -> None:
@@ -52,7 +53,7 @@ def _migrate_sqlite(url: str) -> None:
     parsed = parse_url(url)
     # Nobody else reads it; what SQLite puts beside it gets the same mode.
     os.close(os.open(parsed.database or "", os.O_CREAT | os.O_RDWR, 0o600))
-    with make_sqlite(parsed).connect() as conn, begin_write(conn):  # one at a time
+    with make_sqlite(parsed, busy_ms=_TURN_MS).connect() as conn, begin_write(conn):
         upgrade(conn)
 
 

@@ -17,6 +17,7 @@ from storage import schema
 from storage.dialect import insert_for, insert_if_absent
 from storage.number_cache import pools_changed
 from storage.pages import Order, Page
+from storage.pool_rules import read_rules, write_rules
 from storage.schema import leases, numbers, trunks
 
 _AT_ONCE: Final = 500  # numbers in one statement
@@ -182,6 +183,7 @@ def pool_of(row: Row[Any], name: str | None = None) -> Pool:
         language=Language(row.language),
         ring_s=row.ring_s,
         max_call_s=row.max_call_s,
+        rules=read_rules(row.rules),
     )
 
 
@@ -202,6 +204,7 @@ def _rules(pool: Pool) -> dict[str, Any]:
         "language": pool.language.value,
         "ring_s": pool.ring_s,
         "max_call_s": pool.max_call_s,
+        "rules": write_rules(pool.rules),
     }
 
 

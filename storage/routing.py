@@ -19,7 +19,13 @@ from storage.vault import Vault
 
 _held = leases.alias("held")
 _dialled = numbers.alias("dialled")
-_RULES: Final = (pools.c.cool_down_s, pools.c.language, pools.c.ring_s, pools.c.max_call_s)
+_RULES: Final = (
+    pools.c.cool_down_s,
+    pools.c.language,
+    pools.c.ring_s,
+    pools.c.max_call_s,
+    pools.c.rules,
+)
 _NUMBER: Final = (
     select(numbers, *_RULES)
     .join_from(numbers, pools, pools.c.name == numbers.c.pool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from itertools import groupby
 from typing import Any, Final
 
@@ -19,9 +20,13 @@ from masking.model import (
     ProxyNumber,
     Role,
     Session,
+    TtlFrom,
 )
 from storage.schema import blocks, leases, numbers, participants, sessions
 from storage.vault import Vault
+
+OWN: Final = 0
+"""The slot of the lease of a participant's own phone; enrolled ones come after it."""
 
 _other = participants.alias("other")
 _between: Final = (
@@ -49,6 +54,7 @@ SIDES: Final = (
         and_(
             leases.c.session_id == participants.c.session_id,
             leases.c.position == participants.c.position,
+            leases.c.slot == OWN,
         ),
     )
     .outerjoin(numbers, numbers.c.id == leases.c.number_id)
@@ -67,6 +73,9 @@ COLUMNS: Final = (
     leases.c.number_id,
     leases.c.expires_at.label("lease_expires_at"),
     leases.c.reserved_until,
+    leases.c.extension,
+    leases.c.pin,
+    leases.c.why,
     numbers.c.e164,
     numbers.c.pool.label("number_pool"),
     numbers.c.trunk,
@@ -104,6 +113,13 @@ def session_of(two: tuple[Row[Any], ...], vault: Vault | None) -> Session:
         channel_policy=ChannelPolicy(first.channel_policy),
         closed_at=first.closed_at,
         leases=tuple(_lease(row) for row in two if row.number_id is not None),
+        ttl_from=TtlFrom(first.ttl_from),
+        ttl=timedelta(seconds=first.ttl_s),
+        hard_expires_at=first.hard_expires_at,
+        last_call_at=first.last_call_at,
+        closed_why=first.closed_why,
+        listing_number_id=first.listing_number_id,
+        conversation_held=first.conversation_held,
     )
 
 
@@ -120,6 +136,15 @@ def session_row(session: Session) -> dict[str, Any]:
         "created_at": session.created_at,
         "expires_at": session.expires_at,
         "closed_at": session.closed_at,
+        "closed_why": session.closed_why,
+        "ttl_from": session.ttl_from.value,
+        "ttl_s": session.ttl // timedelta(seconds=1),
+        "hard_expires_at": session.hard_expires_at,
+        "last_call_at": session.last_call_at,
+        "noticed_at": None,
+        "pair_index": None,
+        "listing_number_id": session.listing_number_id,
+        "conversation_held": session.conversation_held,
     }
 
 
@@ -156,8 +181,14 @@ def lease_rows(
                 {
                     "session_id": session.id,
                     "position": position,
+                    "slot": OWN,
                     "number_id": lease.number.id,
                     "phone_index": index,
+                    "extension": lease.extension,
+                    "pin": lease.pin,
+                    "once": False,
+                    "since": session.created_at,
+                    "why": dict(lease.why) or None,
                     "expires_at": lease.expires_at,
                     "reserved_until": lease.reserved_until,
                     "active": True,
@@ -181,4 +212,13 @@ def _lease(row: Row[Any]) -> Lease:
         trunk=row.trunk,
         state=NumberState(row.number_state),
     )
-    return Lease(row.id, Role(row.role), number, row.lease_expires_at, row.reserved_until)
+    return Lease(
+        row.id,
+        Role(row.role),
+        number,
+        row.lease_expires_at,
+        row.reserved_until,
+        extension=row.extension,
+        pin=row.pin,
+        why=tuple((row.why or {}).items()),
+    )

@@ -46,7 +46,7 @@ _Indexes = tuple[bytes | None, bytes | None]
 
 _BOTH: Final[tuple[BindParameter[bytes], ...]] = (bindparam("first"), bindparam("second"))
 _pool_and_held: tuple[ColumnElement[Any], ...] = (
-    *pools.c["name", "cool_down_s", "language", "ring_s", "max_call_s", "version"],
+    *pools.c["name", "cool_down_s", "language", "ring_s", "max_call_s", "rules", "version"],
     exists()
     .where(numbers.c.e164.in_((bindparam("first_phone"), bindparam("second_phone"))))
     .label("phone_is_proxy"),

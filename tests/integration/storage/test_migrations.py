@@ -57,7 +57,8 @@ async def test_an_empty_database_becomes_what_the_schema_says(url: str) -> None:
     try:
         assert await database.read(differences) == []
         assert await database.read(partial_indexes) == {
-            "uq_leases_live_or_cooling": (1, ["phone_index", "number_id"]),
+            "uq_leases_live_or_cooling": (1, ["phone_index", "number_id", "extension"]),
+            "uq_leases_pin": (1, ["number_id", "pin"]),
             "ix_leases_over": (0, ["phone_index", "number_id"]),
             "ix_leases_active_reserved_until": (0, ["reserved_until"]),
         }
