@@ -37,10 +37,11 @@ font:700 .8rem ui-monospace,monospace}
 .roles{color:var(--soft);font-size:.88rem}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 td,th{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;
-border-top:1px solid var(--line)}
+border-top:1px solid var(--line);overflow-wrap:anywhere;min-width:3.4rem}
 th{font-weight:600;color:var(--soft);font-size:.8rem;border-top:0}
 .required{color:var(--accent);font-size:.8rem}
-@media(max-width:60rem){body{display:block}nav{position:static;height:auto;border:0}}
+@media(max-width:60rem){body{display:block}main{padding:1rem}
+nav{position:static;height:auto;max-height:38vh;border:0;border-bottom:1px solid var(--line)}}
 """.strip()
 
 
@@ -121,7 +122,8 @@ def _operation(
             yield (
                 f"<tr><td><code>{escape(one['name'])}</code>{required}</td>"
                 f"<td>{escape(one['in'])}</td>"
-                f"<td>{_marked(one.get('description', ''))} {_type(one['schema'])}</td></tr>"
+                f"<td>{_marked(one.get('description', ''))} "
+                f'<span class="roles">{_type(one["schema"])}</span></td></tr>'
             )
         yield "</table>"
     if "requestBody" in operation:
