@@ -33,12 +33,10 @@ def create_app(services: Services) -> web.Application:
     )
     app = web.Application(middlewares=[guard(services, metrics)])
     for route in ROUTES:
-        app.router.add_route(
-            route.method,
-            route.path,
-            endpoint(route, services, running),
-            expect_handler=_expect,
-        )
+        handler = endpoint(route, services, running)
+        # RFC 9110, 9.1: a server answers GET and HEAD. The body is left out by aiohttp.
+        for method in (route.method, "HEAD") if route.method == "GET" else (route.method,):
+            app.router.add_route(method, route.path, handler, expect_handler=_expect)
     return app
 
 

@@ -204,14 +204,23 @@ async def test_a_path_that_leads_nowhere(lite: House, path: str) -> None:
         assert reply.error_id.endswith(("not_found", "malformed_request"))
 
 
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "HEAD"])
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 async def test_a_method_that_the_path_does_not_take(lite: House, method: str) -> None:
     refused = await lite.ask(method, "/v1/sessions")
 
     assert refused.status == 405
-    assert refused.headers["Allow"] == "GET,POST"
-    if method != "HEAD":
-        assert refused.error_id == "method_not_allowed"
+    assert refused.headers["Allow"] == "GET,HEAD,POST"
+    assert refused.error_id == "method_not_allowed"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/sessions"])
+async def test_a_head_is_a_get_without_its_body(lite: House, path: str) -> None:
+    whole = await lite.ask("GET", path)
+
+    head = await lite.ask("HEAD", path)
+
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["Content-Type"] == whole.headers["Content-Type"]
 
 
 async def test_an_expectation_that_nobody_knows(lite: House) -> None:
