@@ -6,7 +6,6 @@ People are here only as a keyed index (`*_index`).
 from __future__ import annotations
 
 from sqlalchemy import (
-    BigInteger,
     Column,
     ForeignKey,
     Index,
@@ -55,9 +54,8 @@ pool_pressure = Table(  # participants who hold so much of a pool that it is wor
     Column("at", UtcMillis, nullable=False),
     Column("high_at", UtcMillis, nullable=False),
     Column("warned_at", UtcMillis),  # of the last pool.low; null: none since it was last relaxed
-    Column("added", BigInteger, nullable=False),  # leases taken since `watched_from`
-    Column("watched_from", UtcMillis, nullable=False),
     PrimaryKeyConstraint("pool", "phone_index"),
     Index(None, "pool", "held"),
+    Index(None, "at"),
     sqlite_with_rowid=False,
 )

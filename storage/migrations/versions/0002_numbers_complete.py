@@ -230,9 +230,8 @@ def _limits() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("high_at", sa.BigInteger(), nullable=False),
         sa.Column("warned_at", sa.BigInteger(), nullable=True),
-        sa.Column("added", sa.BigInteger(), nullable=False),
-        sa.Column("watched_from", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("pool", "phone_index", name=op.f("pk_pool_pressure")),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_pool_pressure_pool_held", "pool_pressure", ["pool", "held"])
+    op.create_index("ix_pool_pressure_at", "pool_pressure", ["at"])
