@@ -23,6 +23,7 @@ class NoticeKind(StrEnum):
     POOL_LOW = "pool.low"
     PIN_LOCKED = "pin.locked"
     PHONE_ENROLLED = "phone.enrolled"
+    WEBHOOK_TEST = "webhook.test"  # asked for, and only to the webhook it is for
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from storage.schema.access import api_keys, idempotency_keys
 from storage.schema.base import marks, metadata, versions
+from storage.schema.delivery import deliveries, outbox, webhooks
 from storage.schema.limits import caller_days, dial_tries, pool_pressure
 from storage.schema.listings import listing_numbers, shown_numbers
 from storage.schema.numbers import numbers, pools, trunks
@@ -20,6 +21,7 @@ __all__ = [
     "call_log_entries",
     "caller_days",
     "calls",
+    "deliveries",
     "dial_tries",
     "history_entries",
     "idempotency_keys",
@@ -30,6 +32,7 @@ __all__ = [
     "metadata",
     "numbers",
     "open_calls",
+    "outbox",
     "participants",
     "pool_pressure",
     "pools",
@@ -37,4 +40,5 @@ __all__ = [
     "shown_numbers",
     "trunks",
     "versions",
+    "webhooks",
 ]
