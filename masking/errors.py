@@ -82,6 +82,12 @@ class TtlOutOfRange(InvalidInput):
     error_id = "ttl_out_of_range"
 
 
+class HardTtlOutOfRange(InvalidInput):
+    """A hard expiry comes no sooner than the first and within 365 days: choose hard_ttl_s so."""
+
+    error_id = "hard_ttl_out_of_range"
+
+
 class CoolDownOutOfRange(InvalidInput):
     """A cool-down is 0 to 90 days: choose one within that."""
 
@@ -126,6 +132,12 @@ class UnknownTrunk(NotThere):
         super().__init__(_named("trunk", trunk, "add it with POST /v1/trunks first"), field=field)
 
 
+class UnknownListingNumber(NotThere):
+    """There is no listing number of that id: list those of the listing to find it."""
+
+    error_id = "unknown_listing_number"
+
+
 class Conflict(MaskingError):
     """The request contradicts the present state: read it again, then decide."""
 
@@ -142,6 +154,24 @@ class SessionExpired(Conflict):
     """The session has expired and cannot be revived: open a new one."""
 
     error_id = "session_expired"
+
+
+class BeyondHardExpiry(Conflict):
+    """The session ends for good at hard_expires_at: choose an earlier end, or open a new one."""
+
+    error_id = "beyond_hard_expiry"
+
+
+class ListingNumberOver(Conflict):
+    """The listing number has expired or was closed and stays so: create a new one."""
+
+    error_id = "listing_number_over"
+
+
+class ConversationNamed(Conflict):
+    """The session's conversation has a name, which stays: only a held one can be named, once."""
+
+    error_id = "conversation_named"
 
 
 class TrunkExists(Conflict):
@@ -175,6 +205,22 @@ class PoolExhausted(MaskingError):
         )
         self.pool = pool
         self.role = role
+
+
+class NothingToShow(PoolExhausted):
+    """Every number of the pool is shown by a listing: add numbers, or let listings share them."""
+
+    error_id = "nothing_to_show"
+
+    def __init__(self, pool: str | None = None) -> None:
+        MaskingError.__init__(
+            self,
+            _named("pool", pool, "every number of it is shown by a listing", there=True)
+            + "; add numbers to it, close listing numbers that are over, or let listings share"
+            " numbers (`shared` in the pool's rules for listings)",
+        )
+        self.pool = pool
+        self.role = None
 
 
 def _sentence(error: type[MaskingError]) -> str:

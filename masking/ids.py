@@ -9,11 +9,12 @@ from datetime import datetime
 
 def session_id(now: datetime, entropy: bytes) -> str:
     """``ses_`` and 26 characters: 48 bits of time in ms and `entropy` (10 bytes)."""
-    if len(entropy) != 10:
-        msg = "entropy must be 10 bytes"
-        raise ValueError(msg)
-    stamp = int(now.timestamp() * 1000).to_bytes(6, "big")
-    return "ses_" + _text(stamp + entropy)
+    return "ses_" + _sortable(now, entropy)
+
+
+def listing_number_id(now: datetime, entropy: bytes) -> str:
+    """``lst_`` and the same."""
+    return "lst_" + _sortable(now, entropy)
 
 
 def call_id(node: str, linked_id: str) -> str:
@@ -27,6 +28,13 @@ def call_id(node: str, linked_id: str) -> str:
 
 
 _SORTED = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789abcdefghjkmnpqrstvwxyz")
+
+
+def _sortable(now: datetime, entropy: bytes) -> str:
+    if len(entropy) != 10:
+        msg = "entropy must be 10 bytes"
+        raise ValueError(msg)
+    return _text(int(now.timestamp() * 1000).to_bytes(6, "big") + entropy)
 
 
 def _text(raw: bytes) -> str:

@@ -134,6 +134,8 @@ class ProxyNumber:
     pool: str
     trunk: str
     state: NumberState = NumberState.ACTIVE
+    # A listing shows it, or showed it lately. Filled in where numbers are chosen, else False.
+    shown: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,14 @@ def add_numbers(
         )
         state = NumberState.ACTIVE.value
         rows = [
-            {"e164": e164, "pool": pool, "trunk": trunk, "state": state, "created_at": now}
+            {
+                "e164": e164,
+                "pool": pool,
+                "trunk": trunk,
+                "state": state,
+                "shown": False,
+                "created_at": now,
+            }
             for e164 in some
         ]
         added += conn.execute(statement.values(rows)).rowcount
@@ -195,7 +202,17 @@ def number_of(row: Row[Any]) -> ProxyNumber:
         pool=row.pool,
         trunk=row.trunk,
         state=NumberState(row.state),
+        shown=row.shown,
     )
+
+
+def mark_shown(conn: Connection, number_id: int, now: datetime, *, shown: bool) -> None:
+    """Say whether listings show the number. Raises the pool's version where that is new."""
+    of_it = numbers.c.id == number_id
+    statement = update(numbers).where(of_it, numbers.c.shown != shown).values(shown=shown)
+    pool = conn.execute(statement.returning(numbers.c.pool)).scalar_one_or_none()
+    if pool is not None:
+        _rise(conn, schema.pools.c.name == pool, now)
 
 
 def _rules(pool: Pool) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from base64 import b32encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -127,6 +128,10 @@ class Vault:
     def digest(self, data: bytes) -> bytes:
         """16 bytes for comparing what may hold phones (a request's body) without keeping it."""
         return self._hmac(b"digest\0", data)
+
+    def pseudonym(self, phone: Phone) -> str:
+        """26 characters that stand for `phone`: always the same, and nothing without the key."""
+        return b32encode(self._hmac(b"pseudonym\0", phone.encode())).decode().rstrip("=").lower()
 
     def fingerprint(self) -> bytes:
         """16 bytes that tell one vault from another, and tell nothing of its keys."""

@@ -67,6 +67,8 @@ numbers = Table(
     Column("pool", Text, ForeignKey("pools.name"), nullable=False),
     Column("trunk", Text, ForeignKey("trunks.name"), nullable=False),
     Column("state", Text, nullable=False),
+    # A listing shows it, or showed it lately: pairs get it only where nothing else is left.
+    Column("shown", Boolean, nullable=False),
     Column("created_at", UtcMillis, nullable=False),
     Index(None, "pool", "id"),
     Index(None, "trunk"),

@@ -35,6 +35,9 @@ def downgrade() -> None:
 def _pools() -> None:
     op.add_column("pools", sa.Column("rules", sa.Text(), nullable=False, server_default="{}"))
     op.add_column("pools", sa.Column("secrets_sealed", sa.LargeBinary(), nullable=True))
+    op.add_column(
+        "numbers", sa.Column("shown", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
 
 
 def _sessions() -> None:
@@ -151,6 +154,7 @@ def _listings() -> None:
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
         sa.Column("rotate_after_s", sa.BigInteger(), nullable=True),
         sa.Column("rotate_after_callers", sa.BigInteger(), nullable=True),
+        sa.Column("turn", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_listing_numbers")),
         sqlite_with_rowid=False,
     )
@@ -159,12 +163,16 @@ def _listings() -> None:
     op.create_table(
         "shown_numbers",
         sa.Column("listing_number_id", sa.Text(), nullable=False),
+        sa.Column("turn", sa.Integer(), nullable=False),
+        sa.Column("pool", sa.Text(), nullable=False),
         sa.Column("number_id", _ROW_ID, nullable=False),
         sa.Column("extension", sa.Text(), nullable=False),
         sa.Column("shown_at", sa.BigInteger(), nullable=False),
         sa.Column("hidden_at", sa.BigInteger(), nullable=True),
         sa.Column("callers", sa.BigInteger(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("free_from", sa.BigInteger(), nullable=False),
+        sa.Column("rotate_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["listing_number_id"],
             ["listing_numbers.id"],
@@ -173,7 +181,7 @@ def _listings() -> None:
         sa.ForeignKeyConstraint(
             ["number_id"], ["numbers.id"], name=op.f("fk_shown_numbers_number_id_numbers")
         ),
-        sa.PrimaryKeyConstraint("listing_number_id", "shown_at", name=op.f("pk_shown_numbers")),
+        sa.PrimaryKeyConstraint("listing_number_id", "turn", name=op.f("pk_shown_numbers")),
         sqlite_with_rowid=False,
     )
     op.create_index(
@@ -185,11 +193,18 @@ def _listings() -> None:
         postgresql_where=sa.text("active"),
     )
     op.create_index(
-        "ix_shown_numbers_hidden_at",
+        "ix_shown_numbers_free",
         "shown_numbers",
-        ["hidden_at"],
+        ["pool", "free_from"],
         sqlite_where=sa.text("active = 1"),
         postgresql_where=sa.text("active"),
+    )
+    op.create_index(
+        "ix_shown_numbers_due",
+        "shown_numbers",
+        ["rotate_at"],
+        sqlite_where=sa.text("rotate_at IS NOT NULL"),
+        postgresql_where=sa.text("rotate_at IS NOT NULL"),
     )
 
 
