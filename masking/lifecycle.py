@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from masking.errors import (
+    BeyondHardExpiry,
     CoolDownOutOfRange,
+    HardTtlOutOfRange,
     PhoneMissing,
     SamePhone,
     SameRole,
@@ -31,6 +33,7 @@ from masking.model import (
     ProxyNumber,
     Session,
     SessionState,
+    TtlFrom,
 )
 
 MIN_TTL = timedelta(seconds=60)
@@ -48,6 +51,8 @@ class SessionDraft:
     ttl: timedelta
     listing: Listing | None = None
     channel_policy: ChannelPolicy = ChannelPolicy.APP_THEN_GSM
+    ttl_from: TtlFrom = TtlFrom.CREATION
+    hard_ttl: timedelta | None = None  # from creation; nothing lets the session live longer
 
 
 def check(draft: SessionDraft) -> tuple[Participant, Participant]:
@@ -68,6 +73,8 @@ def check(draft: SessionDraft) -> tuple[Participant, Participant]:
         raise PhoneMissing(field="participants")
     if not MIN_TTL <= draft.ttl <= MAX_TTL:
         raise TtlOutOfRange(field="ttl_s")
+    if draft.hard_ttl is not None and not draft.ttl <= draft.hard_ttl <= MAX_TTL:
+        raise HardTtlOutOfRange(field="hard_ttl_s")
     return first, second
 
 
@@ -108,7 +115,9 @@ def begin(
         listing=draft.listing,
         channel_policy=draft.channel_policy,
         leases=leases,
+        ttl_from=draft.ttl_from,
         ttl=draft.ttl,
+        hard_expires_at=None if draft.hard_ttl is None else now + draft.hard_ttl,
     )
 
 
@@ -117,8 +126,8 @@ def extend(
 ) -> Session:
     """Give an open session another expiry, later or earlier, 60 s to 365 days from `now`.
 
-    Raises TtlOutOfRange, SessionClosed, SessionExpired. A session that is over is not revived: its
-    leases may be cooling, and what late callers were told has to stay true.
+    Raises TtlOutOfRange, BeyondHardExpiry, SessionClosed, SessionExpired. A session that is over is
+    not revived: its leases may be cooling, and what late callers were told has to stay true.
     """
     match session.state(now):
         case SessionState.OPEN:
@@ -132,6 +141,8 @@ def extend(
     if not MIN_TTL <= expires_at - now <= MAX_TTL:
         raise TtlOutOfRange(field="expires_at")
     expires_at = _whole_ms(expires_at)
+    if session.hard_expires_at is not None and expires_at > session.hard_expires_at:
+        raise BeyondHardExpiry(field="expires_at")
     return replace(
         session, expires_at=expires_at, leases=_ending(session.leases, expires_at, cool_down)
     )
@@ -143,6 +154,59 @@ def close(session: Session, *, cool_down: timedelta, now: datetime) -> Session:
         return session
     now = _whole_ms(now)
     return replace(session, closed_at=now, leases=_ending(session.leases, now, cool_down))
+
+
+def call_ended(
+    session: Session, ended_at: datetime, *, answered: bool, cool_down: timedelta
+) -> Session:
+    """Note a call of `session`; an answered one may begin its time to live anew.
+
+    So it does for one that was up when the session expired: the caller of this makes sure that its
+    leases bind their numbers still. A closed session stays closed.
+    """
+    ended_at = _whole_ms(ended_at)
+    last = session.last_call_at
+    session = replace(session, last_call_at=ended_at if last is None else max(last, ended_at))
+    expires_at = expiry_after_call(session, ended_at, answered=answered)
+    if expires_at == session.expires_at:
+        return session
+    return replace(
+        session, expires_at=expires_at, leases=_ending(session.leases, expires_at, cool_down)
+    )
+
+
+class Term(Protocol):
+    """The part of a session that says how long it lives."""
+
+    @property
+    def expires_at(self) -> datetime:
+        """Its end as it stands."""
+
+    @property
+    def closed_at(self) -> datetime | None:
+        """When the platform ended it, if it did."""
+
+    @property
+    def ttl_from(self) -> TtlFrom:
+        """From when the time to live counts."""
+
+    @property
+    def ttl(self) -> timedelta:
+        """How long it lives from then on."""
+
+    @property
+    def hard_expires_at(self) -> datetime | None:
+        """Nothing moves its end beyond."""
+
+
+def expiry_after_call(term: Term, ended_at: datetime, *, answered: bool) -> datetime:
+    """When a session ends, now that a call of it ended at `ended_at`: never earlier than before."""
+    if not answered or term.ttl_from is TtlFrom.CREATION or term.closed_at is not None:
+        return term.expires_at
+    until = ended_at + term.ttl
+    if term.hard_expires_at is not None:
+        until = min(until, term.hard_expires_at)
+    return max(until, term.expires_at)
 
 
 def _ending(leases: tuple[Lease, ...], at: datetime, cool_down: timedelta) -> tuple[Lease, ...]:

@@ -25,10 +25,11 @@ from sqlalchemy import (
 )
 
 from masking import allocation, lifecycle
-from masking.errors import PhoneIsProxy, SessionExpired, UnknownPool, UnknownSession
+from masking.errors import PhoneIsProxy, UnknownPool
 from masking.lifecycle import SessionDraft
-from masking.model import Pool, Session, SessionState
+from masking.model import Session, SessionState
 from storage import numbers as number_rows
+from storage.endings import EndedCall, call_ended, calls_ended, close, extend
 from storage.number_cache import numbers_of
 from storage.pages import Order, Page
 from storage.schema import leases, numbers, participants, pools, sessions
@@ -41,6 +42,18 @@ from storage.session_rows import (
     sides,
 )
 from storage.vault import Vault
+
+__all__ = [
+    "EndedCall",
+    "call_ended",
+    "calls_ended",
+    "close",
+    "extend",
+    "get",
+    "open_session",
+    "page",
+    "sweep",
+]
 
 _Indexes = tuple[bytes | None, bytes | None]
 
@@ -74,22 +87,6 @@ _INSERT_PARTICIPANTS: Final = insert(participants)
 _INSERT_LEASES: Final = insert(leases)
 _BY_ID: Final = (
     sides().where(sessions.c.id == bindparam("wanted")).order_by(participants.c.position)
-)
-_COOL_DOWN: Final = select(pools).where(pools.c.name == bindparam("wanted"))
-_LOCK: Final = select(sessions.c.id).where(sessions.c.id == bindparam("wanted")).with_for_update()
-_END_SESSION: Final = (
-    update(sessions)
-    .where(sessions.c.id == bindparam("wanted"))
-    .values(expires_at=bindparam("expires"), closed_at=bindparam("closed"))
-)
-_END_LEASES: Final = (
-    update(leases)
-    .where(leases.c.session_id == bindparam("wanted"), leases.c.active)
-    .values(
-        expires_at=bindparam("expires"),
-        reserved_until=bindparam("reserved"),
-        active=bindparam("still_active"),
-    )
 )
 _PAGES: Final = Order("sessions", (sessions.c.id,), (str,))
 _PAGES_OF_USER: Final = Order("sessions", (participants.c.session_id,), (str,))  # as indexed
@@ -148,27 +145,6 @@ def get(conn: Connection, vault: Vault, session_id: str) -> Session | None:
     return session_of(two, vault) if two else None
 
 
-def extend(conn: Connection, session_id: str, expires_at: datetime, now: datetime) -> None:
-    """Give an open session another expiry.
-
-    Raises UnknownSession, SessionClosed, SessionExpired, TtlOutOfRange.
-    """
-    session, pool = _locked(conn, session_id)
-    _keep_ending(
-        conn, lifecycle.extend(session, expires_at, cool_down=pool.cool_down, now=now), now
-    )
-
-
-def close(conn: Connection, session_id: str, now: datetime) -> None:
-    """End an open session now; its leases begin to cool. One that is over stays as it is.
-
-    Raises UnknownSession.
-    """
-    session, pool = _locked(conn, session_id)
-    if session.state(now) is SessionState.OPEN:
-        _keep_ending(conn, lifecycle.close(session, cool_down=pool.cool_down, now=now), now)
-
-
 def page(
     conn: Connection,
     vault: Vault,
@@ -203,7 +179,7 @@ def sweep(conn: Connection, now: datetime, *, at_most: int = 1000) -> int:
     of places small.
     """
     over = (
-        select(leases.c.session_id, leases.c.position)
+        select(leases.c.session_id, leases.c.position, leases.c.slot)
         .where(leases.c.active, leases.c.reserved_until <= now)
         .order_by(leases.c.reserved_until)
         .limit(at_most)
@@ -214,14 +190,17 @@ def sweep(conn: Connection, now: datetime, *, at_most: int = 1000) -> int:
         .where(
             leases.c.session_id == bindparam("of_session"),
             leases.c.position == bindparam("at_position"),
+            leases.c.slot == bindparam("at_slot"),
         )
         .values(active=False)
     )
     rows = conn.execute(over).all()
     if rows:
-        conn.execute(
-            release, [{"of_session": row.session_id, "at_position": row.position} for row in rows]
-        )
+        places = [
+            {"of_session": row.session_id, "at_position": row.position, "at_slot": row.slot}
+            for row in rows
+        ]
+        conn.execute(release, places)
     return len(rows)
 
 
@@ -242,36 +221,6 @@ def _held(
         conn.execute(_RECLAIM, {"first": indexes[0], "second": indexes[1], "at": now})
     first, second = (None if index is None else held[index] for index in indexes)
     return first, second
-
-
-def _locked(conn: Connection, session_id: str) -> tuple[Session, Pool]:
-    """The session without phones, and its pool; nobody else changes it until we are done."""
-    if conn.execute(_LOCK, {"wanted": session_id}).first() is None:
-        raise UnknownSession
-    session = session_of(tuple(conn.execute(_BY_ID, {"wanted": session_id})), None)
-    row = conn.execute(_COOL_DOWN, {"wanted": session.pool}).first()
-    if row is None:
-        raise UnknownPool(session.pool)
-    return session, number_rows.pool_of(row)
-
-
-def _keep_ending(conn: Connection, session: Session, now: datetime) -> None:
-    """Write the times of `session` and its leases, which were changed together."""
-    expires = session.expires_at
-    conn.execute(
-        _END_SESSION, {"wanted": session.id, "expires": expires, "closed": session.closed_at}
-    )
-    if not session.leases:
-        return
-    lease = session.leases[0]  # both end at the same time
-    times: dict[str, Any] = {
-        "wanted": session.id,
-        "expires": lease.expires_at,
-        "reserved": lease.reserved_until,
-        "still_active": lease.reserved_until > now,
-    }
-    if conn.execute(_END_LEASES, times).rowcount != len(session.leases):
-        raise SessionExpired  # by a clock ahead of ours, which gave its places away already
 
 
 def _in_state(query: Select[Any], state: SessionState, now: datetime) -> Select[Any]:
