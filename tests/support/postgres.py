@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,12 +39,18 @@ _SETTINGS = {
 class PostgresServer:
     """A server that listens on a socket in `folder` and runs as `account`."""
 
-    def __init__(self, folder: Path, account: pwd.struct_passwd, binaries: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        account: pwd.struct_passwd,
+        binaries: Path,
+        settings: Mapping[str, str] = _SETTINGS,
+    ) -> None:
         self.folder = folder
         self._user = account.pw_name
-        settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+        chosen = [f"--{name}={value}" for name, value in settings.items()]
         places = ["-D", str(folder / "data"), "-k", str(folder)]
-        self._command = [*_as(account), str(binaries / "postgres"), *places, *settings]
+        self._command = [*_as(account), str(binaries / "postgres"), *places, *chosen]
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str) -> str:
@@ -94,7 +100,7 @@ class PostgresMissing(RuntimeError):
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
+def running_postgres(settings: Mapping[str, str] = _SETTINGS) -> Iterator[PostgresServer]:
     """Start a server, stop it at the end. Raises PostgresMissing."""
     binaries = _binaries()
     account = _account()
@@ -104,7 +110,7 @@ def running_postgres() -> Iterator[PostgresServer]:
         if os.geteuid() == 0:
             os.chown(folder, account.pw_uid, account.pw_gid)
         _initialise(binaries, account, folder / "data")
-        server = PostgresServer(folder, account, binaries)
+        server = PostgresServer(folder, account, binaries, settings)
         try:
             server.start()
             yield server
