@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from api.outbound import Allowed, allowed_networks
 from maskline.errors import SettingsRefused
 
 PREFIX = "MASKLINE_"
@@ -67,6 +68,17 @@ class PortRange(NamedTuple):
         return f"{self.first}-{self.last}"
 
 
+def _networks(given: object) -> object:
+    """Networks from a list, or from text with commas between them. Raises ValueError."""
+    texts = given.split(",") if isinstance(given, str) else given
+    if not isinstance(texts, list | tuple) or not all(isinstance(one, str) for one in texts):
+        return texts
+    try:
+        return allowed_networks(one.strip() for one in texts if one.strip())
+    except ValueError:
+        raise ValueError("must be networks such as 10.1.0.0/16, with commas between") from None
+
+
 class Settings(BaseSettings):
     """Everything an operator may choose."""
 
@@ -89,6 +101,9 @@ class Settings(BaseSettings):
     """Calls at once on this node."""
     prompts: Path | None = None
     """Folder with announcements of your own: ru/maskline/…, en/maskline/…."""
+    outbound_allow: Annotated[Allowed, BeforeValidator(_networks)] = ()
+    """Networks that webhooks and hooks may go to although they are not public: 10.1.0.0/16,…;
+    only there may a URL begin with http://."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod
