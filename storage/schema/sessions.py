@@ -129,6 +129,7 @@ Index(  # whom a PIN means
 )
 Index(  # whose coming end is to be told
     "ix_sessions_unnoticed",
+    sessions.c.pool,
     sessions.c.expires_at,
     sqlite_where=and_(sessions.c.closed_at.is_(None), sessions.c.noticed_at.is_(None)),
     postgresql_where=and_(sessions.c.closed_at.is_(None), sessions.c.noticed_at.is_(None)),

@@ -58,7 +58,7 @@ def _sessions() -> None:
     op.create_index(
         "ix_sessions_unnoticed",
         "sessions",
-        ["expires_at"],
+        ["pool", "expires_at"],
         sqlite_where=sa.text("closed_at IS NULL AND noticed_at IS NULL"),
         postgresql_where=sa.text("closed_at IS NULL AND noticed_at IS NULL"),
     )
