@@ -149,6 +149,15 @@ def reached(number: ListingNumber, rest: timedelta, now: datetime) -> bool:
     return hidden_at is None or now < hidden_at + rest
 
 
+def same_conversation(number: ListingNumber, session: Session, caller: Role) -> bool:
+    """Whether `session` is already what a new caller of `number` would get: a talk with the same
+    seller, on the same phone, about the same listing. `caller` is the caller's role in it."""
+    other = session.other(caller)
+    about = session.listing.id if session.listing is not None else None
+    seller = (number.callee.user_id, number.callee.phone, number.listing.id)
+    return (other.user_id, other.phone, about) == seller
+
+
 def due_at(rotation: Rotation, shown_at: datetime) -> datetime | None:
     """When a number shown since `shown_at` has been shown long enough; None: never by time."""
     return None if rotation.after is None else shown_at + rotation.after
