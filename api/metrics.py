@@ -1,14 +1,17 @@
 """Counters and histograms in Prometheus' text format, kept in this process.
 
-Label values come from our own tables only (route templates, statuses), never from a request: so no
-metric carries personal data, and their number stays bounded.
+Label values come from our own tables only (route templates, statuses, a bounded number of pools),
+never from a request: so no metric carries personal data, and their number stays bounded.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
+
+from masking.headroom import left
+from storage.headroom import Gauge
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -131,3 +134,15 @@ def health_lines(checks: Mapping[str, tuple[bool, Mapping[str, float]]]) -> Iter
             kind = "counter" if own.endswith("_total") else "gauge"
             yield from header(f"maskline_{own}", f"Reported by {name}.", kind)
             yield sample(f"maskline_{own}", (), value)
+
+
+def pool_lines(gauges: Sequence[Gauge]) -> Iterator[str]:
+    """Each pool's size, and what the participant who holds most of it holds and has left."""
+    for name, text, value in (
+        ("size", "Numbers that new leases may get.", lambda one: one.size),
+        ("held_most", "Numbers held by who holds most of them.", lambda one: one.held),
+        ("head_room", "Numbers left for who holds most.", lambda one: left(one.held, one.size)),
+    ):
+        yield from header(f"maskline_pool_{name}", text, "gauge")
+        for one in gauges:
+            yield sample(f"maskline_pool_{name}", (("pool", one.pool),), value(one))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, literal, select
@@ -13,6 +13,9 @@ from api.routing import Answer, Request, Route, Tag, answer
 from api.schemas.common import NoBody, NoQuery
 from api.schemas.service import Alive, CheckOut, Ready
 from api.services import Health, Probe, Services
+from storage import headroom
+from storage.errors import StorageError
+from storage.headroom import Gauge
 
 _UNREADY: Final = 503
 
@@ -36,7 +39,9 @@ async def metrics_text(request: Request[NoBody, NoQuery]) -> Answer:
     """Counters and gauges."""
     found = await check_all(request.services)
     checks = {name: (health.ok, health.gauges) for name, health in found.items()}
-    lines = [*request.running.metrics.lines(), *metrics.health_lines(checks), ""]
+    lines = [*request.running.metrics.lines(), *metrics.health_lines(checks)]
+    lines += metrics.pool_lines(await _pools(request.services))
+    lines.append("")
     return Answer(200, "\n".join(lines).encode(), content_type=metrics.MEDIA_TYPE)
 
 
@@ -46,6 +51,15 @@ async def check_all(services: Services) -> Mapping[str, Health]:
     timeout_s = services.settings.probe_timeout_s
     found = await asyncio.gather(*(_check(probe, timeout_s) for probe in probes.values()))
     return dict(zip(probes, found, strict=True))
+
+
+async def _pools(services: Services) -> Sequence[Gauge]:
+    """What metrics say of pools; nothing while the database does not answer in time."""
+    try:
+        async with asyncio.timeout(services.settings.probe_timeout_s):
+            return await services.db.read(headroom.gauges)
+    except (TimeoutError, StorageError):
+        return ()
 
 
 async def _check(probe: Probe, timeout_s: float) -> Health:

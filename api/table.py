@@ -7,6 +7,7 @@ from typing import Final
 from api import (
     blocks,
     calls,
+    headroom,
     history,
     keys,
     live_calls,
@@ -26,6 +27,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *live_calls.ROUTES,
     *trunks.ROUTES,
     *pools.ROUTES,
+    *headroom.ROUTES,
     *numbers.ROUTES,
     *keys.ROUTES,
     *service.ROUTES,

@@ -33,8 +33,8 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=False)
 
 
-def _digits(value: object) -> object:
-    """Only plain digits are a number here: no sign, blank, point or underscore."""
+def digits(value: object) -> object:
+    """In a query only plain digits are a number: no sign, blank, point or underscore."""
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,18}", value):
         msg = "give a whole number in digits"
         raise ValueError(msg)
@@ -111,7 +111,7 @@ class NoBody(In):
 class PageQuery(Query):
     """Which page of a list, and how long."""
 
-    limit: Annotated[int, Field(ge=1, le=200), BeforeValidator(_digits)] = 50
+    limit: Annotated[int, Field(ge=1, le=200), BeforeValidator(digits)] = 50
     cursor: Annotated[
         str | None,
         Field(min_length=1, max_length=512, description="`next_cursor` of the page before"),
