@@ -25,20 +25,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
 from bench.ingest_calls import NODE, SESSIONS, START_S, add_sessions, rows_mixed, rows_together
 from cdr.ingest import Ingester
 from masking.model import Phone
 from storage import migrate, open_database
-from storage.schema import call_log_entries, calls, history_entries
+from storage.schema import call_log_entries, calls, history_entries, outbox
 from storage.vault import Vault, VaultKeys
 
 CALLS = 3_000
 ROUNDS = 5
 MOST_CPU_MS = 0.6  # a call, on the machine this was written on
 MOST_RATIO = 12.0
-TABLES = (calls, history_entries, call_log_entries)
+TABLES = (calls, history_entries, call_log_entries, outbox)
+_NOTE_CALL = "UPDATE sessions SET last_call_at = ? WHERE id = ?"
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
@@ -129,6 +130,18 @@ def _rows_of(path: Path) -> Rows:
         conn.close()
 
 
+def _call_of(table: Table, row: tuple[Any, ...]) -> str:
+    names = list(table.c.keys())
+    if table is outbox:
+        return str(row[names.index("key")]).split()[1]
+    return str(row[names.index("call_id")])
+
+
+def _note(rows: dict[str, list[tuple[Any, ...]]]) -> tuple[Any, ...]:
+    row = dict(zip(calls.c.keys(), rows[calls.name][0], strict=True))
+    return row["ended_at"], row["session_id"]
+
+
 async def _bare(place: Path, template: Path, rows: Rows, batch: int) -> Spent:
     """The same rows, handed over in the same order by executemany."""
     shutil.copy(template, place / "bare.db")
@@ -137,9 +150,8 @@ async def _bare(place: Path, template: Path, rows: Rows, batch: int) -> Spent:
     conn.execute("PRAGMA synchronous=FULL")
     by_call: dict[str, dict[str, list[tuple[Any, ...]]]] = {}
     for table in TABLES:
-        key = list(table.c.keys()).index("call_id")
         for row in rows[table.name]:
-            by_call.setdefault(row[key], {}).setdefault(table.name, []).append(row)
+            by_call.setdefault(_call_of(table, row), {}).setdefault(table.name, []).append(row)
     statements = {
         table.name: f"INSERT INTO {table.name} VALUES ({','.join('?' * len(table.c))})"  # noqa: S608
         for table in TABLES
@@ -150,9 +162,9 @@ async def _bare(place: Path, template: Path, rows: Rows, batch: int) -> Spent:
         for begin in range(0, len(order), batch):
             conn.execute("BEGIN IMMEDIATE")
             for name, statement in statements.items():
-                conn.executemany(
-                    statement, [row for one in order[begin : begin + batch] for row in one[name]]
-                )
+                calls_now = order[begin : begin + batch]
+                conn.executemany(statement, [row for one in calls_now for row in one.get(name, ())])
+            conn.executemany(_NOTE_CALL, [_note(one) for one in order[begin : begin + batch]])
             conn.execute("COMMIT")
 
     spent = await _measure(insert)

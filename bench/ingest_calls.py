@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from masking.model import Card, Listing, Participant, Phone, Role, Session
+from masking.model import Card, Listing, Participant, Phone, Pool, Role, Session
+from storage import numbers
 from storage.schema import participants, sessions
 from storage.session_rows import participant_rows, session_row
 from storage.vault import Vault
@@ -73,6 +74,7 @@ def _call(n: int) -> list[tuple[int, bytes]]:
 def add_sessions(conn: Connection, vault: Vault, phones: tuple[Phone, Phone]) -> None:
     """The sessions of the calls."""
     at = datetime.fromtimestamp(START_S, UTC)
+    numbers.put_pool(conn, Pool("default"), at)
     made = [
         Session(
             id=f"ses_{n:026d}",

@@ -6,7 +6,7 @@ transaction. Between the two nobody else may have kept a batch of the same node;
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -19,8 +19,12 @@ from cdr.entries import history_row, log_rows
 from cdr.events import EventKind, EventRow
 from cdr.fold import Cut, CutReason, Stray, Unfinished, fold
 from cdr.model import CallRecord
+from cdr.notices import notices_of
 from cdr.times import micros, microseconds, moment
 from masking.ids import call_id
+from masking.outcome import Outcome
+from storage import endings, outbox
+from storage.endings import EndedCall
 from storage.errors import SealBroken
 from storage.vault import Vault
 
@@ -48,6 +52,8 @@ class Batch:
     calls: tuple[dict[str, Any], ...]
     history: tuple[dict[str, Any], ...]
     log: tuple[dict[str, Any], ...]
+    owed: tuple[dict[str, Any], ...]
+    ended: tuple[EndedCall, ...]
     staged: tuple[dict[str, Any], ...]
     over: tuple[str, ...]  # calls that are staged no longer
     counts: Counts
@@ -147,6 +153,8 @@ def keep(
     records.insert(conn, batch.calls)
     history.insert(conn, batch.history)
     call_log.insert(conn, batch.log)
+    outbox.keep_rows(conn, batch.owed)
+    endings.calls_ended(conn, batch.ended)
     if checkpoint is not None and batch.complete:
         staging.advance(conn, node, *checkpoint)
 
@@ -200,6 +208,7 @@ def _written(
     calls: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
     log: list[dict[str, Any]] = []
+    owed: list[dict[str, Any]] = []
     for folded in work.records:
         record = folded
         if record.caller_sealed is not None or record.caller_index is not None:
@@ -207,6 +216,7 @@ def _written(
             work.broken_seals += not intact
         parties = known.get(record.session_id or "")
         calls.append(records.row_of(record, now, parties))
+        owed.extend(map(outbox.row_of, notices_of(record, parties)))
         if parties is not None:
             entries.append(history_row(record, parties))
             log.extend(log_rows(record, parties))
@@ -215,10 +225,20 @@ def _written(
         calls=tuple(calls),
         history=tuple(entries),
         log=tuple(log),
+        owed=tuple(owed),
+        ended=tuple(_ended(work.records)),
         staged=tuple(work.staged),
         over=tuple(work.over),
         counts=Counts(len(calls), work.repeated, work.strays, work.surplus, work.broken_seals),
     )
+
+
+def _ended(calls: Iterable[CallRecord]) -> Iterator[EndedCall]:
+    """What sessions are told of their calls. A refused call is none of theirs."""
+    for call in calls:
+        if call.session_id is not None and call.attempts:
+            answered = call.outcome is Outcome.ANSWERED
+            yield EndedCall(call.session_id, call.ended_at, answered)
 
 
 def _checked_seal(vault: Vault, record: CallRecord) -> tuple[CallRecord, bool]:

@@ -77,13 +77,16 @@ class Ingester:
         node: str,
         clock: Callable[[], datetime],
         settings: IngestSettings | None = None,
+        on_owed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_owed` is called when notices have been kept: whoever delivers them need not wait."""
         self._db = db
         self._vault = vault
         self._spool_dir = spool_dir
         self._node = node
         self._clock = clock
         self._settings = settings or IngestSettings()
+        self._on_owed = on_owed
         self._turn = 0
         self._follower: Follower | None = None  # None: where to go on must be asked first
         self._busy = asyncio.Lock()
@@ -203,6 +206,8 @@ class Ingester:
 
         await self._db.write(work)
         self._turn = turn + 1
+        if batch.owed:
+            self._on_owed()
 
     async def _rotate(self, follower: Follower) -> None:
         now_ns = micros(self._clock()) * 1000

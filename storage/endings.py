@@ -44,6 +44,11 @@ _END_SESSION: Final = (
         ),
     )
 )
+_NOTE_CALL: Final = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("wanted"))
+    .values(last_call_at=bindparam("last_call"))
+)
 _sooner: Final = leases.c.once & (leases.c.expires_at < _expires)
 _END_LEASES: Final = (
     update(leases)
@@ -152,9 +157,14 @@ def calls_ended(conn: Connection, ended: Iterable[EndedCall]) -> None:
                     "last_call": last if row.last_call_at is None else max(last, row.last_call_at),
                 }
             )
-    for one in _without_lost_places(conn, changed):
-        conn.execute(_END_SESSION, one)
+    kept = _without_lost_places(conn, changed)
+    same = [one for one in kept if one["expires"] == one["before"]]
+    if same:  # nearly all: in one statement
+        noted = [{"wanted": one["wanted"], "last_call": one["last_call"]} for one in same]
+        conn.execute(_NOTE_CALL, noted)
+    for one in kept:
         if one["expires"] > one["before"]:
+            conn.execute(_END_SESSION, one)
             conn.execute(_END_LEASES, one | {"lives": True, "binds": True})
 
 
@@ -187,12 +197,13 @@ def keep_ending(conn: Connection, session: Session, now: datetime) -> None:
     conn.execute(_END_SESSION, times)
     if not session.leases:
         return
-    lease = session.leases[0]  # both end at the same time
+    expires = session.leases[0].expires_at  # both end at the same time
+    reserved = max(lease.reserved_until for lease in session.leases)
     times |= {
-        "expires": lease.expires_at,
-        "reserved": lease.reserved_until,
-        "lives": lease.expires_at > now,
-        "binds": lease.reserved_until > now,
+        "expires": expires,
+        "reserved": reserved,
+        "lives": expires > now,
+        "binds": reserved > now,
     }
     own = [row for row in conn.execute(_END_LEASES, times) if row.slot == OWN]
     if len(own) != len(session.leases):

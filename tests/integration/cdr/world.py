@@ -23,6 +23,7 @@ from storage.schema import (
     history_entries,
     ingest_checkpoints,
     open_calls,
+    outbox,
     participants,
     sessions,
 )
@@ -30,7 +31,7 @@ from storage.session_rows import participant_rows, session_row
 from storage.vault import Vault
 from tests.unit.cdr.scenario import START
 
-TABLES = (calls, history_entries, call_log_entries, open_calls, ingest_checkpoints)
+TABLES = (calls, history_entries, call_log_entries, outbox, open_calls, ingest_checkpoints)
 
 
 @dataclass
