@@ -33,7 +33,7 @@ _ENTROPY_BYTES: Final = 10
 async def open_session(request: Request[SessionIn, NoQuery]) -> Answer:
     """Give both participants their proxy numbers."""
     services, now = request.services, request.now
-    draft = _draft(request.body)
+    draft = draft_of(request.body)
     new_id = session_id(now, services.entropy(_ENTROPY_BYTES))
     rotation = next(request.running.rotation)
 
@@ -138,7 +138,8 @@ def _participant_out(session: Session, one: Participant, app: str) -> Participan
     )
 
 
-def _draft(sent: SessionIn) -> SessionDraft:
+def draft_of(sent: SessionIn) -> SessionDraft:
+    """What is asked for, in the words of the domain."""
     return SessionDraft(
         conversation_id=sent.conversation_id,
         participants=tuple(
