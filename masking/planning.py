@@ -11,7 +11,7 @@ for nothing: only the busiest matter.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -47,6 +47,98 @@ class Crowd:
     a_day: float
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """How many numbers a pool needs with one cool-down, under each rule for who holds them all."""
+
+    cool_down: timedelta
+    refuse: int  # so that nobody is refused, or hardly anybody
+    recycle_idle: int
+    extension: int  # so that hardly anybody has to dial digits
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is planned for."""
+
+    cool_downs: tuple[timedelta, ...]
+    recycle_after: timedelta
+    refused: float = 0.0  # share of openings that may be refused
+    digits: float = 0.01  # share of sessions that may have to be dialled with digits
+
+
+def needs_of_history(
+    lives: Iterable[tuple[int, Callable[[], Sequence[Use]]]], openings: int, wishes: Wishes
+) -> tuple[Need, ...]:
+    """What the past would have needed; nobody in it is refused.
+
+    `lives`: how many sessions each participant had, and how to come by them, the busiest first; the
+    rest are not looked at once they cannot matter: who had n sessions never held more than n.
+    `openings`: the sessions of all of them together.
+    """
+    tallies = [_Tally(cool_down) for cool_down in wishes.cool_downs]
+    for sessions, load in lives:
+        if all(tally.settled(sessions, openings * wishes.digits) for tally in tallies):
+            break
+        uses = load()
+        for tally in tallies:
+            tally.add(uses, wishes.recycle_after)
+    return tuple(
+        Need(
+            tally.cool_down,
+            needed(tally.held),
+            tally.recycling,
+            tally.shared(openings * wishes.digits),
+        )
+        for tally in tallies
+    )
+
+
+def needs_of_traffic(crowds: Sequence[Crowd], ttl: timedelta, wishes: Wishes) -> tuple[Need, ...]:
+    """What traffic that is only stated needs, its sessions being opened independently.
+
+    Under `recycle_idle` a session is reckoned to be idle from its opening: calls come early.
+    """
+    quick = wishes.recycle_after < ttl
+    return tuple(
+        Need(
+            cool_down,
+            needed_by_crowds(crowds, ttl + cool_down, wishes.refused),
+            needed_by_crowds(
+                crowds, wishes.recycle_after if quick else ttl + cool_down, wishes.refused
+            ),
+            needed_by_crowds(crowds, ttl + cool_down, wishes.digits, sharing=True),
+        )
+        for cool_down in wishes.cool_downs
+    )
+
+
+class _Tally:
+    """What is known so far for one cool-down."""
+
+    def __init__(self, cool_down: timedelta) -> None:
+        self.cool_down = cool_down
+        self.held: Counter[int] = Counter()
+        self.recycling = 0
+
+    def add(self, uses: Sequence[Use], recycle_after: timedelta) -> None:
+        """Count one participant in."""
+        held = held_at_opening(uses, self.cool_down)
+        self.held += held
+        if needed(held) > self.recycling:
+            self.recycling = needed_recycling(
+                uses, self.cool_down, recycle_after, at_least=self.recycling
+            )
+
+    def shared(self, allowed: float) -> int:
+        """The numbers with which at most `allowed` sessions are dialled with digits."""
+        return needed_for_count(self.held, allowed)
+
+    def settled(self, sessions: int, allowed: float) -> bool:
+        """Whether somebody with so few sessions can change nothing any more."""
+        return sessions <= min(needed(self.held), self.recycling, self.shared(allowed))
+
+
 def held_at_opening(uses: Iterable[Use], cool_down: timedelta) -> Counter[int]:
     """How many sessions were opened while the same participant held 0, 1, 2 … other numbers."""
     found: Counter[int] = Counter()
@@ -64,12 +156,11 @@ def needed(held: Mapping[int, int]) -> int:
     return max(held, default=-1) + 1
 
 
-def needed_for_share(held: Mapping[int, int], share: float) -> int:
-    """The numbers with which at most `share` of the sessions begin with all of them held.
+def needed_for_count(held: Mapping[int, int], allowed: float) -> int:
+    """The numbers with which at most `allowed` sessions begin while all of them are held.
 
     Under `extension` these are the sessions that are dialled with digits.
     """
-    allowed = share * sum(held.values())
     over = 0
     for places in sorted(held, reverse=True):
         over += held[places]

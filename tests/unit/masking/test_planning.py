@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -14,15 +15,19 @@ from hypothesis import strategies as st
 
 from masking.planning import (
     Crowd,
+    Need,
     Recycled,
     Use,
+    Wishes,
     at_least_held,
     erlang_b,
     held_at_opening,
     needed,
     needed_by_crowds,
-    needed_for_share,
+    needed_for_count,
     needed_recycling,
+    needs_of_history,
+    needs_of_traffic,
     recycle,
 )
 from tests.unit.masking.given import NOW
@@ -79,17 +84,14 @@ def test_each_opening_is_counted_with_what_was_held_just_before(
     assert held_at_opening(uses, cool_down * HOUR)[places] == befores.count(places)
 
 
-@given(st.dictionaries(st.integers(0, 9), st.integers(1, 50)), st.floats(0, 1))
-def test_a_share_that_may_be_unlucky_is_used_up_and_not_exceeded(
-    held: dict[int, int], share: float
-) -> None:
-    allowed = share * sum(held.values())
-    found = needed_for_share(held, share)
+@given(st.dictionaries(st.integers(0, 9), st.integers(1, 50)), st.integers(0, 500))
+def test_as_many_are_unlucky_as_may_be_and_no_more(held: dict[int, int], allowed: int) -> None:
+    found = needed_for_count(held, allowed)
 
     assert sum(n for places, n in held.items() if places >= found) <= allowed
     if found > 1:
         assert sum(n for places, n in held.items() if places >= found - 1) > allowed
-    assert needed_for_share(held, 0) == needed(Counter(held))
+    assert needed_for_count(held, 0) == needed(Counter(held))
 
 
 def recycled_by_hand(uses: list[Use], numbers: int, cool_down: int, idle: int) -> Recycled:
@@ -197,7 +199,7 @@ def test_nobody_with_nothing_to_do_is_refused() -> None:
     assert at_least_held(0, 1) == 0
     assert needed_by_crowds([Crowd(5, 0)], DAY, 0.01) == 0
     assert needed({}) == 0
-    assert needed_for_share({}, 0.01) == 0
+    assert needed_for_count({}, 0) == 0
 
 
 @given(
@@ -229,3 +231,66 @@ def test_few_dealers_decide_and_a_million_private_sellers_do_not() -> None:
 
     assert alone < 8
     assert 50 < both < 80
+
+
+COOL_DOWNS = (timedelta(0), 2 * HOUR, 9 * HOUR)
+
+
+@given(st.lists(lives(), max_size=6), st.integers(1, 8), st.sampled_from([0.0, 0.05, 0.3]))
+def test_what_history_needs_is_found_without_looking_at_all_of_it(
+    everybody: list[list[Use]], idle: int, digits: float
+) -> None:
+    wishes = Wishes(COOL_DOWNS, idle * HOUR, digits=digits)
+    openings = sum(map(len, everybody))
+    looked_at = []
+
+    def life(n: int, uses: list[Use]) -> tuple[int, Callable[[], list[Use]]]:
+        def load() -> list[Use]:
+            looked_at.append(n)
+            return uses
+
+        return len(uses), load
+
+    busiest = sorted(everybody, key=len, reverse=True)
+    found = needs_of_history([life(*one) for one in enumerate(busiest)], openings, wishes)
+
+    for need, cool_down in zip(found, COOL_DOWNS, strict=True):
+        held = sum((held_at_opening(uses, cool_down) for uses in everybody), Counter[int]())
+        assert need.cool_down == cool_down
+        assert need.refuse == needed(held)
+        assert need.extension == needed_for_count(held, digits * openings)
+        assert need.recycle_idle <= need.refuse
+        for uses in everybody:
+            assert recycle(uses, need.recycle_idle, cool_down, idle * HOUR).refused == 0
+    assert looked_at == list(range(len(looked_at)))
+
+
+def test_the_quiet_ones_are_not_even_loaded() -> None:
+    dealer = [Use(at(0), at(20))] * 9
+
+    def unwanted() -> list[Use]:
+        pytest.fail("they cannot matter")
+
+    lives = [(9, lambda: dealer), *[(1, unwanted)] * 1000]
+
+    found = needs_of_history(lives, 1009, Wishes((DAY,), HOUR, digits=0))
+
+    assert found == (Need(DAY, 9, 9, 9),)
+
+
+def test_each_rule_saves_numbers_where_traffic_is_stated() -> None:
+    crowds = [Crowd(100_000, 0.1), Crowd(50, 30)]
+
+    short, week = needs_of_traffic(
+        crowds, DAY, Wishes((timedelta(0), 7 * DAY), 3 * HOUR, refused=1e-4)
+    )
+
+    assert (short.cool_down, week.cool_down) == (timedelta(0), 7 * DAY)
+    assert short.recycle_idle == week.recycle_idle < short.extension < short.refuse
+    assert 200 < week.extension < week.refuse < 300, "240 erlangs"
+
+
+def test_sessions_shorter_than_any_idleness_are_never_recycled() -> None:
+    (need,) = needs_of_traffic([Crowd(10, 5)], HOUR, Wishes((DAY,), 3 * HOUR, refused=1e-3))
+
+    assert need.recycle_idle == need.refuse
