@@ -31,7 +31,7 @@ from maskline.instance import Instance
 from maskline.node_part import NodePart, NoNode
 from maskline.settings import Settings
 from maskline.store import Store, open_store, utc_now
-from maskline.upkeep import keep_tidy
+from maskline.upkeep import all_chores, keep_tidy
 from storage.errors import StorageError
 from telephony.ami import AmiError
 from telephony.errors import TelephonyError
@@ -141,7 +141,8 @@ class _App:
                 if ingester is not None:
                     own("ingest", ingester.run())
                 if Role.API in self._roles:
-                    own("upkeep", keep_tidy(store.db, utc_now))
+                    chores = all_chores(store.vault, secrets.token_bytes)
+                    own("upkeep", keep_tidy(store.db, utc_now, chores))
                 if http is not None:
                     await http.start(store, node or NoNode(), ingester)
                 self._starting = None

@@ -45,7 +45,7 @@ def bars(title: str, unit: str, series: Sequence[str], groups: Sequence[Group]) 
     )
     SubElement(svg, "title").text = title
     _text(svg, 12, 24, title, size=16, weight="bold")
-    _text(svg, _WIDTH - 12, 24, unit, anchor="end")
+    _text(svg, _WIDTH - 12, 54, unit, anchor="end")
     _legend(svg, series)
     longest = max((value for group in groups for value in group.values if value), default=1.0)
     scale = (_WIDTH - _LEFT - _RIGHT) / longest

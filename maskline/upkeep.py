@@ -16,9 +16,11 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from storage import coming_ends, idempotency, pressure, sessions, tallies
+from storage import coming_ends, idempotency, listings, pressure, sessions, tallies
 from storage.database import Database
 from storage.errors import StorageError
+from storage.places import Entropy
+from storage.vault import Vault
 
 _log = logging.getLogger("maskline.upkeep")
 EVERY_S: Final = 60.0
@@ -39,24 +41,32 @@ def _chore(name: str, work: Callable[..., int], at_once: int) -> Chore:
     return Chore(name, partial(work, at_most=at_once), at_once)
 
 
-CHORES: Final = (
-    _chore("telling of coming ends", coming_ends.tell, 200),
-    _chore("counting what is held", pressure.recount, 50),
-    _chore("releasing places", sessions.sweep, 500),
-    _chore("forgetting answers", idempotency.sweep, 500),
-    _chore("forgetting callers' days", tallies.sweep_days, 500),
-    _chore("forgetting wrong digits", tallies.sweep_tries, 500),
-)
+def all_chores(vault: Vault, entropy: Entropy) -> tuple[Chore, ...]:
+    """Every chore there is; what the platform is told of comes first."""
+
+    def rotate(conn: Connection, now: datetime, *, at_most: int) -> int:
+        return listings.rotate_due(conn, vault, now, entropy, at_most=at_most)
+
+    return (
+        _chore("telling of coming ends", coming_ends.tell, 200),
+        _chore("rotating listing numbers", rotate, 20),
+        _chore("counting what is held", pressure.recount, 50),
+        _chore("releasing places of sessions", sessions.sweep, 500),
+        _chore("releasing places of listings", listings.sweep, 500),
+        _chore("forgetting answers", idempotency.sweep, 500),
+        _chore("forgetting callers' days", tallies.sweep_days, 500),
+        _chore("forgetting wrong digits", tallies.sweep_tries, 500),
+    )
 
 
 async def keep_tidy(
     db: Database,
     clock: Callable[[], datetime],
+    chores: Sequence[Chore],
     *,
     every_s: float = EVERY_S,
-    chores: Sequence[Chore] = CHORES,
 ) -> None:
-    """Do the chores every `every_s` seconds until cancelled; what fails is tried next time."""
+    """Do `chores` every `every_s` seconds until cancelled; what fails is tried next time."""
     rounds = 0
     while True:
         await asyncio.sleep(every_s)

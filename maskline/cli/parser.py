@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeAlias
 
+from maskline.cli.values import crowd, duration, share
+
 Run = Callable[[argparse.Namespace], int]
 SERVE_ROLES = ("api", "controller", "ingest", "deliver")
 
@@ -25,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     _looking(commands)
     _keys(commands)
     _numbers(commands)
+    _pools(commands)
     _trunks(commands)
     _asterisk(commands)
     return parser
@@ -66,6 +69,48 @@ def _numbers(commands: _Commands) -> None:
     into.add_argument("file", metavar="FILE", help="a text file, or - for standard input")
     into.add_argument("--pool", default="default")
     into.add_argument("--trunk", required=True, help="the trunk that brings their calls")
+
+
+def _pools(commands: _Commands) -> None:
+    group = _group(commands, "pools", "pools of proxy numbers")
+    _command(group, "list", "list pools with their head-room", "pools", "show")
+    plan = _command(group, "plan", "say how many numbers are needed, and why", "pools", "plan")
+    plan.add_argument("--chart", type=Path, metavar="FILE.svg", help="also draw it")
+    plan.add_argument(
+        "--digits",
+        type=share,
+        default=0.01,
+        metavar="SHARE",
+        help="under the rule extension: how many leases may be dialled with digits (default: 0.01)",
+    )
+    past = plan.add_argument_group("from the pool's own past, read from the database")
+    past.add_argument("--pool", default="default")
+    past.add_argument("--days", type=int, default=90, help="how far back (default: 90)")
+    said = plan.add_argument_group("from traffic that is only stated")
+    said.add_argument("--participants", type=int, metavar="N", help="of the busier side: sellers")
+    said.add_argument("--sessions-per-day", type=float, metavar="N", help="of all participants")
+    said.add_argument("--ttl", type=duration, metavar="1d", help="how long a session lives")
+    said.add_argument(
+        "--cool-down", type=duration, default="7d", metavar="7d", help="the one in force"
+    )
+    said.add_argument(
+        "--dealers",
+        type=crowd,
+        action="append",
+        default=[],
+        metavar="N:PER_DAY",
+        help="of the participants, so many have so many sessions a day each; may be repeated",
+    )
+    said.add_argument(
+        "--recycle-after", type=duration, default="3h", metavar="3h", help="idle so long"
+    )
+    said.add_argument(
+        "--refused",
+        type=share,
+        default=0.0001,
+        metavar="SHARE",
+        help="how many openings may be refused (default: 0.0001)",
+    )
 
 
 def _trunks(commands: _Commands) -> None:
