@@ -76,6 +76,12 @@ class PhoneIsProxy(InvalidInput):
     error_id = "phone_is_proxy"
 
 
+class NoCommonParticipant(InvalidInput):
+    """That session shares none or both of the participants: name one that shares exactly one."""
+
+    error_id = "no_common_participant"
+
+
 class TtlOutOfRange(InvalidInput):
     """A session lives 60 seconds to 365 days from now: choose an expiry within that."""
 
@@ -192,15 +198,90 @@ class NumberTaken(Conflict):
     error_id = "number_taken"
 
 
+class NumberUnavailable(Conflict):
+    """The number asked for is not of this pool, or is draining: ask for another, or for none."""
+
+    error_id = "number_unavailable"
+
+
+class NumberHeld(Conflict):
+    """The participant holds that number still, live or cooling: ask for another, or for none."""
+
+    error_id = "number_held"
+
+    def __init__(self, role: Role | None = None, *, field: str | None = None) -> None:
+        super().__init__(
+            f"{_whom(role)} holds that number still, live or cooling down: ask for another, or for "
+            "none",
+            field=field,
+        )
+        self.role = role
+
+
+class StickyUnavailable(Conflict):
+    """The pair's earlier number is not free: close what holds it, or let the pool prefer it."""
+
+    error_id = "sticky_unavailable"
+
+    def __init__(self, role: Role | None = None) -> None:
+        super().__init__(
+            f"the number that {_whom(role)} had with the same other side is not free: close the "
+            "session that holds it, wait for its cool-down, or let the pool's rule be `prefer`"
+        )
+        self.role = role
+
+
+class SessionLimit(Conflict):
+    """The participant has as many live sessions as the pool allows one: close some first."""
+
+    error_id = "session_limit"
+
+    def __init__(self, role: Role | None = None) -> None:
+        super().__init__(
+            f"{_whom(role)} has as many live sessions as the pool allows one participant: close "
+            "some, or raise its max_sessions"
+        )
+        self.role = role
+
+
+class UnknownParticipant(NotThere):
+    """No participant of the session has that user id: look at the session to find them."""
+
+    error_id = "unknown_participant"
+
+
+class UnknownCallerNumber(NotThere):
+    """The session has no such caller number any more: it was used, or its time is over."""
+
+    error_id = "unknown_caller_number"
+
+
+class NoNumberToCall(Conflict):
+    """The participant has no proxy number in the session: they are reachable in the app only."""
+
+    error_id = "no_number_to_call"
+
+
+class CallerNumberTaken(Conflict):
+    """That phone means something else on this number already: let them call from another phone."""
+
+    error_id = "caller_number_taken"
+
+
+class TooManyCallerNumbers(Conflict):
+    """The participant has declared as many numbers as may be at once: withdraw one first."""
+
+    error_id = "too_many_caller_numbers"
+
+
 class PoolExhausted(MaskingError):
     """The participant holds every number of the pool: add numbers, or close old sessions."""
 
     error_id = "pool_exhausted"
 
     def __init__(self, pool: str | None = None, role: Role | None = None) -> None:
-        whom = f"the {role.value}" if role else "the participant"
         super().__init__(
-            _named("pool", pool, f"it has no number that {whom} does not hold", there=True)
+            _named("pool", pool, f"it has no number that {_whom(role)} does not hold", there=True)
             + "; add numbers to it, shorten its cool-down, or close sessions that are over",
         )
         self.pool = pool
@@ -225,6 +306,10 @@ class NothingToShow(PoolExhausted):
 
 def _sentence(error: type[MaskingError]) -> str:
     return error.__doc__ or error.error_id  # no docstrings under -OO
+
+
+def _whom(role: Role | None) -> str:
+    return f"the {role.value}" if role else "the participant"
 
 
 def _named(kind: str, name: str | None, then: str, *, there: bool = False) -> str:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, assert_never
 
+from masking.allocation import NO_WISH, Place, Wish
 from masking.errors import (
     BeyondHardExpiry,
     CoolDownOutOfRange,
     HardTtlOutOfRange,
+    NoCommonParticipant,
     PhoneMissing,
     SamePhone,
     SameRole,
@@ -30,7 +32,7 @@ from masking.model import (
     Listing,
     Participant,
     Pool,
-    ProxyNumber,
+    Role,
     Session,
     SessionState,
     TtlFrom,
@@ -39,6 +41,7 @@ from masking.model import (
 MIN_TTL = timedelta(seconds=60)
 MAX_TTL = timedelta(days=365)
 MAX_COOL_DOWN = timedelta(days=90)
+RECYCLED = "recycled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ class SessionDraft:
     channel_policy: ChannelPolicy = ChannelPolicy.APP_THEN_GSM
     ttl_from: TtlFrom = TtlFrom.CREATION
     hard_ttl: timedelta | None = None  # from creation; nothing lets the session live longer
+    more_pools: tuple[str, ...] = ()  # tried in order where `pool` has no number
+    wishes: tuple[Wish, Wish] = (NO_WISH, NO_WISH)  # of the participants, in their order
+    same_number_as: str | None = None  # a session; see `team_side`
+    listing_number_id: str | None = None
+    conversation_held: bool = False
 
 
 def check(draft: SessionDraft) -> tuple[Participant, Participant]:
@@ -87,23 +95,33 @@ def check_cool_down(cool_down: timedelta) -> None:
 def begin(
     draft: SessionDraft,
     pool: Pool,
-    numbers: Sequence[ProxyNumber | None],
+    places: Sequence[Place | None],
     *,
     session_id: str,
     now: datetime,
 ) -> Session:
     """Open a session with a lease for each participant who has a phone.
 
-    `numbers` are those of `allocation.choose_pair`, in the order of the participants; None where
-    there is no phone. Raises what `check` raises.
+    `places` are those of `allocation.choose`, in the order of the participants; None where there is
+    no phone. Raises what `check` raises.
     """
     participants = check(draft)
     now = _whole_ms(now)
     expires_at = now + draft.ttl
+    reserved_until = expires_at + pool.cool_down
     leases = tuple(
-        Lease(session_id, participant.role, number, expires_at, expires_at + pool.cool_down)
-        for participant, number in zip(participants, numbers, strict=True)
-        if number is not None
+        Lease(
+            session_id,
+            participant.role,
+            place.number,
+            expires_at,
+            reserved_until,
+            extension=place.extension,
+            pin=place.pin,
+            why=place.why,
+        )
+        for participant, place in zip(participants, places, strict=True)
+        if place is not None
     )
     return Session(
         id=session_id,
@@ -118,7 +136,40 @@ def begin(
         ttl_from=draft.ttl_from,
         ttl=draft.ttl,
         hard_expires_at=None if draft.hard_ttl is None else now + draft.hard_ttl,
+        listing_number_id=draft.listing_number_id,
+        conversation_held=draft.conversation_held,
     )
+
+
+def team_side(common: Session, participants: tuple[Participant, Participant]) -> tuple[int, Lease]:
+    """How one who is in `common` and in a new session keeps the number by which they are known.
+
+    In `common` the other side dials and sees some number: theirs, as it seems. The new other side
+    is to have the same one: its position among `participants`, and the lease that says which.
+    Raises NoCommonParticipant.
+    """
+    known = {one.user_id for one in common.participants}
+    there = [one for one in participants if one.user_id in known]
+    if len(there) != 1:
+        raise NoCommonParticipant(field="same_number_as")
+    me = there[0].user_id
+    for lease in common.leases:
+        if common.participant(lease.role).user_id != me:
+            return (1 if participants[0].user_id == me else 0), lease
+    raise NoCommonParticipant(field="same_number_as")
+
+
+def recycle(session: Session, role: Role, *, cool_down: timedelta, now: datetime) -> Session:
+    """Close an open session because the participant in `role` needs their place for a new one.
+
+    Theirs is free at once; the other side's cools as after any end.
+    """
+    closed = close(session, cool_down=cool_down, now=now)
+    leases = tuple(
+        replace(lease, reserved_until=lease.expires_at) if lease.role is role else lease
+        for lease in closed.leases
+    )
+    return replace(closed, leases=leases, closed_why=RECYCLED)
 
 
 def extend(

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from masking.model import ProxyNumber
+from masking.stock import Stock
 
 _OPTION: Final = "maskline_number_cache"
 _CHANGED: Final = "maskline_pools_changed"
@@ -22,14 +22,14 @@ class NumberCache:
     """Numbers by pool, for one database. Threads may share it."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[int, tuple[ProxyNumber, ...]]] = {}
+        self._kept: dict[str, tuple[int, Stock]] = {}
 
-    def get(self, pool: str, version: int) -> tuple[ProxyNumber, ...] | None:
+    def get(self, pool: str, version: int) -> Stock | None:
         """The numbers of `pool` at `version`, if they are here."""
         kept = self._kept.get(pool)
         return kept[1] if kept is not None and kept[0] == version else None
 
-    def put(self, pool: str, version: int, numbers: tuple[ProxyNumber, ...]) -> None:
+    def put(self, pool: str, version: int, numbers: Stock) -> None:
         """Keep them instead of whatever version was kept."""
         self._kept[pool] = (version, numbers)
 
@@ -49,12 +49,12 @@ def pools_changed(conn: Connection) -> None:
     conn.info[_CHANGED] = True
 
 
-def numbers_of(
+def stock_of(
     conn: Connection,
     pool: str,
     version: int,
-    load: Callable[[], tuple[ProxyNumber, ...]],
-) -> tuple[ProxyNumber, ...]:
+    load: Callable[[], Stock],
+) -> Stock:
     """The numbers of `pool` at `version`, from memory where that is safe, else from `load`."""
     cache = conn.get_execution_options().get(_OPTION)
     if not isinstance(cache, NumberCache):

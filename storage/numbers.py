@@ -13,19 +13,18 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, 
 from masking.errors import NumberTaken, UnknownNumber, UnknownTrunk
 from masking.lifecycle import check_cool_down
 from masking.model import Language, NumberState, Phone, Pool, ProxyNumber
+from masking.stock import Stock
 from storage import schema
 from storage.dialect import insert_for, insert_if_absent
-from storage.number_cache import pools_changed
+from storage.number_cache import pools_changed, stock_of
 from storage.pages import Order, Page
 from storage.pool_rules import read_rules, write_rules
-from storage.schema import leases, numbers, trunks
+from storage.schema import leases, numbers, shown_numbers, trunks
 
 _AT_ONCE: Final = 500  # numbers in one statement
 _BY_NAME: Final = select(schema.pools).where(schema.pools.c.name == bindparam("wanted"))
-_ACTIVE: Final = (
-    select(numbers)
-    .where(numbers.c.pool == bindparam("wanted"), numbers.c.state == NumberState.ACTIVE.value)
-    .order_by(numbers.c.id)
+_OF_POOL: Final = (
+    select(numbers).where(numbers.c.pool == bindparam("wanted")).order_by(numbers.c.id)
 )
 _PAGES: Final = Order("numbers", (numbers.c.id,), (int,), newest_first=False)
 
@@ -44,6 +43,7 @@ class PoolSize:
 
     active: int
     draining: int
+    reserved: int = 0
 
 
 def put_pool(conn: Connection, pool: Pool, now: datetime) -> None:
@@ -55,9 +55,11 @@ def put_pool(conn: Connection, pool: Pool, now: datetime) -> None:
     rules = _rules(pool) | {"updated_at": now}
     row = rules | {"name": pool.name, "version": 1, "created_at": now}
     statement = insert_for(conn, schema.pools).on_conflict_do_update(
-        index_elements=[schema.pools.c.name], set_=rules
+        index_elements=[schema.pools.c.name],
+        set_=rules | {"version": schema.pools.c.version + 1},
     )
     conn.execute(statement, row)
+    pools_changed(conn)
 
 
 def pool(conn: Connection, name: str) -> Pool | None:
@@ -78,7 +80,11 @@ def size(conn: Connection, pool: str) -> PoolSize:
     query = select(numbers.c.state, func.count()).where(numbers.c.pool == pool)
     rows = conn.execute(query.group_by(numbers.c.state))
     found: dict[str, int] = {row[0]: row[1] for row in rows}
-    return PoolSize(found.get(NumberState.ACTIVE, 0), found.get(NumberState.DRAINING, 0))
+    return PoolSize(
+        found.get(NumberState.ACTIVE, 0),
+        found.get(NumberState.DRAINING, 0),
+        found.get(NumberState.RESERVED, 0),
+    )
 
 
 def add_numbers(
@@ -138,7 +144,7 @@ def get(conn: Connection, e164: Phone) -> ProxyNumber | None:
 
 
 def remove(conn: Connection, e164: Phone, now: datetime) -> bool:
-    """Forget a number and the leases it had; False if one of them lives or cools down still.
+    """Forget a number and what it was for; False while a lease or a listing needs it still.
 
     Raises UnknownNumber.
     """
@@ -148,9 +154,15 @@ def remove(conn: Connection, e164: Phone, now: datetime) -> bool:
         raise UnknownNumber
     of_it = leases.c.number_id == row.id
     held = select(leases.c.session_id).where(of_it, leases.c.active, leases.c.reserved_until > now)
-    if conn.execute(held.limit(1)).first() is not None:
-        return False
+    shows_it = shown_numbers.c.number_id == row.id
+    shown = select(shown_numbers.c.turn).where(
+        shows_it, shown_numbers.c.active, shown_numbers.c.free_from > now
+    )
+    for holder in (held, shown):
+        if conn.execute(holder.limit(1)).first() is not None:
+            return False
     conn.execute(delete(leases).where(of_it))
+    conn.execute(delete(shown_numbers).where(shows_it))
     conn.execute(delete(numbers).where(numbers.c.id == row.id))
     _rise(conn, schema.pools.c.name == row.pool, now)
     return True
@@ -178,8 +190,19 @@ def page(
 
 
 def active(conn: Connection, pool: str) -> tuple[ProxyNumber, ...]:
-    """The numbers of a pool that new leases may get, in an order that stays."""
-    return tuple(number_of(row) for row in conn.execute(_ACTIVE, {"wanted": pool}))
+    """The numbers of a pool that new leases may get unasked, read anew, in an order that stays."""
+    found = map(number_of, conn.execute(_OF_POOL, {"wanted": pool}))
+    return tuple(number for number in found if number.state is NumberState.ACTIVE)
+
+
+def stock(conn: Connection, pool: str, version: int) -> Stock:
+    """The numbers of a pool whose row names `version`: in order, from memory where that is safe."""
+    return stock_of(
+        conn,
+        pool,
+        version,
+        lambda: Stock(pool, map(number_of, conn.execute(_OF_POOL, {"wanted": pool}))),
+    )
 
 
 def pool_of(row: Row[Any], name: str | None = None) -> Pool:

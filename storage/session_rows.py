@@ -123,8 +123,8 @@ def session_of(two: tuple[Row[Any], ...], vault: Vault | None) -> Session:
     )
 
 
-def session_row(session: Session) -> dict[str, Any]:
-    """The row of `sessions`."""
+def session_row(session: Session, pair_index: bytes | None = None) -> dict[str, Any]:
+    """The row of `sessions`; `pair_index` is that of both phones together."""
     listing = session.listing
     return {
         "id": session.id,
@@ -142,7 +142,7 @@ def session_row(session: Session) -> dict[str, Any]:
         "hard_expires_at": session.hard_expires_at,
         "last_call_at": session.last_call_at,
         "noticed_at": None,
-        "pair_index": None,
+        "pair_index": pair_index,
         "listing_number_id": session.listing_number_id,
         "conversation_held": session.conversation_held,
     }

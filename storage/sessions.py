@@ -1,49 +1,37 @@
 """Sessions and their leases: opened, extended, closed, read.
 
-That no two leases which live or cool down share number and phone is the database's own rule
-(`uq_leases_live_or_cooling`); what is chosen here only saves it the trouble.
+The first is the business of `storage.opening`, the next two of `storage.endings`; here they are
+together, for whoever keeps sessions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
     Connection,
-    Row,
     Select,
     and_,
     bindparam,
-    exists,
-    insert,
     select,
     update,
 )
 
-from masking import allocation, lifecycle
-from masking.errors import PhoneIsProxy, UnknownPool
-from masking.lifecycle import SessionDraft
 from masking.model import Session, SessionState
-from storage import numbers as number_rows
 from storage.endings import EndedCall, call_ended, calls_ended, close, extend
-from storage.number_cache import numbers_of
+from storage.opening import CallsUnknown, open_session
 from storage.pages import Order, Page
-from storage.schema import leases, numbers, participants, pools, sessions
+from storage.schema import leases, participants, sessions
 from storage.session_rows import (
-    lease_rows,
-    participant_rows,
     session_of,
-    session_row,
     sessions_of,
     sides,
 )
 from storage.vault import Vault
 
 __all__ = [
+    "CallsUnknown",
     "EndedCall",
     "call_ended",
     "calls_ended",
@@ -55,88 +43,11 @@ __all__ = [
     "sweep",
 ]
 
-_Indexes = tuple[bytes | None, bytes | None]
-
-_BOTH: Final[tuple[BindParameter[bytes], ...]] = (bindparam("first"), bindparam("second"))
-_pool_and_held: tuple[ColumnElement[Any], ...] = (
-    *pools.c["name", "cool_down_s", "language", "ring_s", "max_call_s", "rules", "version"],
-    exists()
-    .where(numbers.c.e164.in_((bindparam("first_phone"), bindparam("second_phone"))))
-    .label("phone_is_proxy"),
-    *leases.c["phone_index", "number_id", "reserved_until"],
-)
-_held_by_either: Final = and_(leases.c.phone_index.in_(_BOTH), leases.c.active)
-_POOL_AND_HELD: Final = (
-    select(*_pool_and_held)
-    .join_from(pools, leases, _held_by_either, isouter=True)
-    .where(pools.c.name == bindparam("wanted"))
-)
-"""The pool, once for each lease that either phone has; once with NULLs if neither has any."""
-
-_RECLAIM: Final = (
-    update(leases)
-    .where(
-        leases.c.phone_index.in_(_BOTH),
-        leases.c.active,
-        leases.c.reserved_until <= bindparam("at"),
-    )
-    .values(active=False)
-)
-_INSERT_SESSION: Final = insert(sessions)
-_INSERT_PARTICIPANTS: Final = insert(participants)
-_INSERT_LEASES: Final = insert(leases)
 _BY_ID: Final = (
     sides().where(sessions.c.id == bindparam("wanted")).order_by(participants.c.position)
 )
 _PAGES: Final = Order("sessions", (sessions.c.id,), (str,))
 _PAGES_OF_USER: Final = Order("sessions", (participants.c.session_id,), (str,))  # as indexed
-
-
-def open_session(
-    conn: Connection,
-    vault: Vault,
-    draft: SessionDraft,
-    *,
-    now: datetime,
-    session_id: str,
-    rotation: int,
-) -> Session:
-    """Open a session with a lease for each participant who has a phone.
-
-    `rotation` is a counter that rises by one with every session (see `masking.allocation`). Raises
-    UnknownPool, PoolExhausted, PhoneIsProxy, and what `masking.lifecycle.check` raises.
-    """
-    first, second = lifecycle.check(draft)
-    indexes: _Indexes = (
-        None if first.phone is None else vault.index(first.phone),
-        None if second.phone is None else vault.index(second.phone),
-    )
-    wanted = {
-        "wanted": draft.pool,
-        "first": indexes[0],
-        "second": indexes[1],
-        "first_phone": first.phone,
-        "second_phone": second.phone,
-    }
-    rows = conn.execute(_POOL_AND_HELD, wanted).all()
-    if not rows:
-        raise UnknownPool(draft.pool)
-    if rows[0].phone_is_proxy:
-        raise PhoneIsProxy(field="participants")
-    pool, version = number_rows.pool_of(rows[0]), rows[0].version
-    chosen = allocation.choose_pair(
-        numbers_of(conn, pool.name, version, lambda: number_rows.active(conn, pool.name)),
-        _held(conn, rows, indexes, now),
-        rotation,
-        roles=(first.role, second.role),
-        pool=pool.name,
-    )
-    session = lifecycle.begin(draft, pool, chosen, session_id=session_id, now=now)
-    conn.execute(_INSERT_SESSION, session_row(session))
-    conn.execute(_INSERT_PARTICIPANTS, participant_rows(session, vault))
-    if session.leases:
-        conn.execute(_INSERT_LEASES, lease_rows(session, indexes))
-    return session
 
 
 def get(conn: Connection, vault: Vault, session_id: str) -> Session | None:
@@ -202,25 +113,6 @@ def sweep(conn: Connection, now: datetime, *, at_most: int = 1000) -> int:
         ]
         conn.execute(release, places)
     return len(rows)
-
-
-def _held(
-    conn: Connection, rows: Sequence[Row[Any]], indexes: _Indexes, now: datetime
-) -> tuple[set[int] | None, set[int] | None]:
-    """The numbers each participant holds; None for one without a phone. Reclaims what is over."""
-    held: dict[bytes | None, set[int]] = {index: set() for index in indexes}
-    over = False
-    for row in rows:
-        if row.number_id is None:
-            continue
-        if row.reserved_until > now:
-            held[row.phone_index].add(row.number_id)
-        else:
-            over = True
-    if over:
-        conn.execute(_RECLAIM, {"first": indexes[0], "second": indexes[1], "at": now})
-    first, second = (None if index is None else held[index] for index in indexes)
-    return first, second
 
 
 def _in_state(query: Select[Any], state: SessionState, now: datetime) -> Select[Any]:

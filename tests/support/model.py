@@ -14,20 +14,24 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from masking import lifecycle
-from masking.allocation import choose_pair
+from masking.allocation import Place, Side, choose
+from masking.digits import Digits
 from masking.errors import UnknownSession
 from masking.ids import session_id
+from masking.known import Held
 from masking.lifecycle import SessionDraft
 from masking.model import (
     Lease,
     LeaseState,
+    Participant,
     Phone,
     Pool,
     ProxyNumber,
     Session,
 )
-from masking.plan import Decision, Plan, RefusalReason
+from masking.plan import Decision, Plan, Refusal, RefusalReason
 from masking.routing import RoutingFacts
+from masking.stock import Stock
 
 
 class Sessions(Protocol):
@@ -60,6 +64,7 @@ class MemorySessions:
     def __init__(self, pool: Pool, numbers: Sequence[ProxyNumber]) -> None:
         self._pool = pool
         self._numbers = tuple(numbers)
+        self._stock = Stock(pool.name, self._numbers)
         self._sessions: dict[str, Session] = {}
         self._by_phone: defaultdict[Phone, list[str]] = defaultdict(list)
         self._blocks: set[tuple[str, str]] = set()
@@ -67,16 +72,10 @@ class MemorySessions:
 
     def open(self, draft: SessionDraft, now: datetime) -> Session:
         first, second = lifecycle.check(draft)
-        numbers = choose_pair(
-            self._numbers,
-            (self._held(first.phone, now), self._held(second.phone, now)),
-            self._rotation,
-            roles=(first.role, second.role),
-            pool=self._pool.name,
-        )
+        places = [self._place(first, second, now), self._place(second, first, now)]
         entropy = self._rotation.to_bytes(10, "big")
         opened = lifecycle.begin(
-            draft, self._pool, numbers, session_id=session_id(now, entropy), now=now
+            draft, self._pool, places, session_id=session_id(now, entropy), now=now
         )
         self._rotation += 1
         self._sessions[opened.id] = opened
@@ -117,25 +116,24 @@ class MemorySessions:
         last = max(mine, key=lambda lease: lease.reserved_until)
         session = self._sessions[last.session_id]
         first, second = (one.user_id for one in session.participants)
-        return RoutingFacts(
-            number=known,
-            pool=self._pool,
-            lease=last,
-            session=session,
-            blocked=bool(self._blocks & {(first, second), (second, first)}),
-        )
+        blocked = bool(self._blocks & {(first, second), (second, first)})
+        held = Held(last, session, caller, blocked)
+        return RoutingFacts(number=known, pool=self._pool, held=(held,))
 
     def dispose(self) -> None:
         self._sessions.clear()
 
-    def _held(self, phone: Phone | None, now: datetime) -> set[int] | None:
-        if phone is None:
+    def _place(self, me: Participant, you: Participant, now: datetime) -> Place | None:
+        if me.phone is None:
             return None
-        return {
-            lease.number.id
-            for lease in self._leases(phone)
+        held = {
+            lease.number.id: {"": lease.state(now) is LeaseState.LIVE}
+            for lease in self._leases(me.phone)
             if lease.state(now) is not LeaseState.FREE
         }
+        side = Side(me.role, me.phone, you.phone, held)
+        rules = self._pool.rules.numbers
+        return choose(self._stock, side, rules, self._rotation, Digits(b""))
 
     def _leases(self, phone: Phone) -> list[Lease]:
         return [
@@ -254,5 +252,5 @@ class Ledger:
 
     @staticmethod
     def _refused(decision: Decision, reasons: set[RefusalReason]) -> None:
-        assert not isinstance(decision, Plan), "nobody was to be rung"
+        assert isinstance(decision, Refusal), "nobody was to be rung"
         assert decision.reason in reasons

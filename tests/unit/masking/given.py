@@ -5,8 +5,10 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from masking.allocation import Place
+from masking.known import Held
 from masking.lifecycle import SessionDraft, begin
 from masking.model import Language, Participant, Phone, Pool, ProxyNumber, Role, Session
 from masking.plan import Offer
@@ -29,29 +31,30 @@ DRAFT = SessionDraft("chat-81", (BUYER, SELLER), "default", timedelta(days=1))
 
 def a_session(draft: SessionDraft = DRAFT, pool: Pool = POOL) -> Session:
     """The buyer has number one, the seller number two."""
-    numbers = [
-        None if who.phone is None else number
+    places = [
+        None if who.phone is None else Place(number)
         for who, number in zip(draft.participants, (ONE, TWO), strict=True)
     ]
-    return begin(draft, pool, numbers, session_id="ses_1", now=NOW)
+    return begin(draft, pool, places, session_id="ses_1", now=NOW)
 
 
 def an_offer(called: str = ONE.e164, caller: str | None = ANNA, trunk: str = "carrier-a") -> Offer:
     return Offer("cal_1", "n1", "PJSIP/carrier-a-00000001", trunk, called, caller, NOW)
 
 
+def held(session: Session, role: Role = Role.BUYER, **more: Any) -> Held:
+    """The participant's own lease."""
+    lease = session.lease(role)
+    assert lease is not None
+    return Held(**{"lease": lease, "session": session, "phone": None, **more})
+
+
 def facts_for_buyer(session: Session) -> RoutingFacts:
-    return RoutingFacts(
-        number=ONE,
-        pool=POOL,
-        lease=session.lease(Role.BUYER),
-        session=session,
-        trunks=(CARRIER_A, CARRIER_B),
-    )
+    return RoutingFacts(number=ONE, pool=POOL, held=(held(session),), trunks=(CARRIER_A, CARRIER_B))
 
 
 def facts_for_seller(session: Session) -> RoutingFacts:
-    return replace(facts_for_buyer(session), number=TWO, lease=session.lease(Role.SELLER))
+    return replace(facts_for_buyer(session), number=TWO, held=(held(session, Role.SELLER),))
 
 
 def read_back(value: T) -> T:

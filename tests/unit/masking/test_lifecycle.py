@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from masking import lifecycle
+from masking.allocation import Place
 from masking.errors import (
     CoolDownOutOfRange,
     InvalidInput,
@@ -39,6 +40,7 @@ WEEK = timedelta(days=7)
 MS = timedelta(milliseconds=1)
 US = timedelta(microseconds=1)
 NO_PHONE = replace(SELLER, phone=None)
+PLACES = (Place(ONE), Place(TWO))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_any_other_cool_down_is_refused(cool_down: timedelta) -> None:
 def test_a_new_session_is_what_was_asked_for_with_a_lease_a_side() -> None:
     draft = replace(DRAFT, listing=Listing("L-42"), channel_policy=ChannelPolicy.GSM_ONLY)
 
-    session = lifecycle.begin(draft, POOL, (ONE, TWO), session_id="ses_7", now=NOW)
+    session = lifecycle.begin(draft, POOL, PLACES, session_id="ses_7", now=NOW)
 
     assert session.id == "ses_7"
     assert session.conversation_id == "chat-81"
@@ -142,7 +144,7 @@ def test_a_new_session_is_what_was_asked_for_with_a_lease_a_side() -> None:
 def test_who_has_no_phone_gets_no_lease() -> None:
     draft = replace(DRAFT, participants=(BUYER, NO_PHONE))
 
-    session = lifecycle.begin(draft, POOL, (ONE, None), session_id="ses_7", now=NOW)
+    session = lifecycle.begin(draft, POOL, (Place(ONE), None), session_id="ses_7", now=NOW)
 
     assert session.lease(Role.SELLER) is None
     assert session.lease(Role.BUYER) is not None
@@ -151,17 +153,21 @@ def test_who_has_no_phone_gets_no_lease() -> None:
 def test_beginning_checks_the_draft_and_the_count_of_numbers() -> None:
     with pytest.raises(TtlOutOfRange):
         lifecycle.begin(
-            replace(DRAFT, ttl=timedelta(0)), POOL, (ONE, TWO), session_id="ses_7", now=NOW
+            replace(DRAFT, ttl=timedelta(0)),
+            POOL,
+            PLACES,
+            session_id="ses_7",
+            now=NOW,
         )
     with pytest.raises(ValueError, match="shorter"):
-        lifecycle.begin(DRAFT, POOL, (ONE,), session_id="ses_7", now=NOW)
+        lifecycle.begin(DRAFT, POOL, (Place(ONE),), session_id="ses_7", now=NOW)
 
 
 @pytest.mark.parametrize("us", [123_001, 123_999])
 def test_times_are_cut_to_the_millisecond_that_is_stored(us: int) -> None:
     odd = NOW + timedelta(microseconds=us)
 
-    session = lifecycle.begin(DRAFT, POOL, (ONE, TWO), session_id="ses_7", now=odd)
+    session = lifecycle.begin(DRAFT, POOL, PLACES, session_id="ses_7", now=odd)
     longer = lifecycle.extend(session, odd + 2 * DAY, cool_down=WEEK, now=odd)
     closed = lifecycle.close(session, cool_down=WEEK, now=odd + DAY - MS)
 
