@@ -21,7 +21,15 @@ from storage.errors import (
     StorageError,
 )
 
-LEASE_CONSTRAINT: Final = "uq_leases_live_or_cooling"
+LEASE_CONSTRAINTS: Final = frozenset(
+    {
+        "uq_leases_live_or_cooling",
+        "uq_leases_pin",
+        "pk_leases",  # the next slot of a participant
+        "uq_shown_numbers_active",
+    }
+)
+"""Rules of places that several may want at once: whoever loses chooses anew."""
 
 _SQLITE: Final[dict[int, type[StorageError]]] = {
     sqlite3.SQLITE_BUSY: DatabaseLocked,
@@ -90,7 +98,7 @@ def is_conflict(error: BaseException) -> bool:
     if sqlstate(error) in _CONFLICTS:
         return True
     cause = error.orig.__cause__ if error.orig is not None else None
-    return getattr(cause, "constraint_name", None) == LEASE_CONSTRAINT
+    return getattr(cause, "constraint_name", None) in LEASE_CONSTRAINTS
 
 
 def is_disconnect(error: BaseException) -> bool:
