@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from masking.plan import Decision, Plan, Refusal
+from masking.plan import Decision, Plan, Prompt, Refusal
 from masking.trunks import Trunk
 
 _WINDOW = timedelta(seconds=1)
@@ -31,7 +31,7 @@ def trunks_of(decision: Decision, trunk_in: str) -> tuple[str, ...]:
         case Plan():
             out = (step.trunk for attempt in decision.attempts for step in attempt.steps)
             return trunk_in, *dict.fromkeys(out)
-        case Refusal():
+        case Refusal() | Prompt():
             return (trunk_in,)
 
 

@@ -255,6 +255,14 @@ def _refused(reason: RefusalReason) -> Outcome:
             | RefusalReason.TRUNK_FULL
             | RefusalReason.NO_TRUNK
             | RefusalReason.NO_CONTROLLER
+            | RefusalReason.WRONG_PIN
+            | RefusalReason.PIN_LOCKED
+            | RefusalReason.WRONG_EXTENSION
+            | RefusalReason.NOTHING_CHOSEN
+            | RefusalReason.TOO_MANY_LISTINGS
+            | RefusalReason.POOL_EXHAUSTED
+            | RefusalReason.PLATFORM_REFUSED
+            | RefusalReason.PLATFORM_SILENT
         ):
             return Outcome.FAILED
         case never:

@@ -29,6 +29,25 @@ class Announcement(StrEnum):
     BLOCKED = "blocked"
     BUSY_LINES = "busy-lines"
     UNAVAILABLE = "unavailable"
+    GAVE_UP_ASKING = "gave-up-asking"
+    LOCKED_OUT = "locked-out"
+
+
+class Question(StrEnum):
+    """What a caller is asked to type: the names of the sound files below ``maskline/``."""
+
+    PIN = "ask-pin"
+    EXTENSION = "ask-extension"
+    WHICH = "ask-which"  # 1: the conversation they had, 2: the listing that shows the number
+    LISTING = "ask-listing"  # their conversation is over; 1: the listing that shows the number
+
+
+class Went(StrEnum):
+    """What became of a question."""
+
+    OK = "ok"
+    WRONG = "wrong"
+    NONE = "none"  # nothing was typed
 
 
 class RefusalReason(StrEnum):
@@ -44,7 +63,39 @@ class RefusalReason(StrEnum):
     TRUNK_FULL = "trunk_full"
     NO_TRUNK = "no_trunk"
     CALLEE_UNREACHABLE = "callee_unreachable"
+    WRONG_PIN = "wrong_pin"
+    PIN_LOCKED = "pin_locked"  # so many wrong ones in a row that no other is heard for a while
+    WRONG_EXTENSION = "wrong_extension"
+    NOTHING_CHOSEN = "nothing_chosen"  # a number meant two people and the caller did not say whom
+    TOO_MANY_LISTINGS = "too_many_listings"  # called for the first time within a day
+    POOL_EXHAUSTED = "pool_exhausted"  # no number is left for a listing's new caller
+    PLATFORM_REFUSED = "platform_refused"
+    PLATFORM_SILENT = "platform_silent"  # it did not answer in time, and the pool says: then no
     NO_CONTROLLER = "no_controller"  # said by the dialplan alone, when nobody answered the offer
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as it comes back with its answer: all that the next decision needs of this one.
+
+    It holds no PIN. `session_id` and `listing_number_id` are the meanings that were offered: what
+    is chosen is what was meant then, whatever the number has come to mean meanwhile.
+    """
+
+    question: Question
+    attempt: int = 1
+    extension: str = field(default="", repr=False)  # typed before a choice
+    session_id: str = ""
+    listing_number_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """How the last question went. For the record: without the digits."""
+
+    question: Question
+    attempt: int
+    went: Went
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +109,8 @@ class Offer:
     called: str  # as the carrier spelt it: digits, maybe a leading plus
     caller: str | None = field(repr=False)  # as the carrier spelt it; None: withheld
     at: datetime
+    asked: Asked | None = None  # the question that was put to the caller before
+    digits: str | None = field(default=None, repr=False)  # the answer; "": nothing was typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +133,21 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Carry the call on: the attempts in their order."""
+    """Carry the call on: the attempts in their order.
 
-    session_id: str
-    caller: Role
-    callee: Role
+    Without a session it leads to a fixed destination of the pool's, and has no roles.
+    """
+
+    session_id: str | None
+    caller: Role | None
+    callee: Role | None
     number_in: Phone  # the proxy number that the caller dialled
     number_out: Phone | None  # the proxy number that the callee sees; None: app only
     attempts: tuple[Attempt, ...]
     language: Language
     max_call_s: int
+    warn_before_s: int = 0  # a tone for both so long before the limit; 0: none
+    heard: Heard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +161,21 @@ class Refusal:
     session_id: str | None = None  # where one is known: the call belongs to its history
     caller: Role | None = None
     number_in: Phone | None = None
+    heard: Heard | None = None
 
 
-Decision = Plan | Refusal
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Answer, ask the caller for digits, and offer the call again with them."""
+
+    asked: Asked
+    digits_min: int
+    digits_max: int  # so many end the typing; fewer are ended by # or by silence
+    attempts: int  # of this question in this call
+    language: Language
+    number_in: Phone
+    session_id: str | None = None
+    heard: Heard | None = None  # of the question before: it is said that it went wrong
+
+
+Decision = Plan | Refusal | Prompt

@@ -1,4 +1,4 @@
-"""The routing decision: an offer and what is known about it make a plan or a refusal.
+"""The routing decision: an offer and what is known about it make a plan, a refusal or a question.
 
 `decide` is total: whatever text a caller or a carrier put into the offer, it answers and never
 raises. It trusts no fact that it can check itself; where the facts do not belong to the offer it
@@ -8,7 +8,7 @@ Causes (ITU-T Q.850) of refusals, chosen for what the carrier's switch does with
 
 - 1, unallocated: unknown proxy number, and a caller who has no lease on it. Alike on purpose:
   strangers who dial at random learn nothing of which numbers are in use.
-- 21, call rejected: withheld caller, blocked pair. Final; no other route is tried.
+- 21, call rejected: withheld caller, blocked pair, wrong digits. Final; no other route is tried.
 - 22, number changed (SIP 410): cooling lease, closed or expired session. Was in service, is no
   longer, will not be.
 - 20, subscriber absent (SIP 480): the callee cannot be reached through what the session permits.
@@ -19,37 +19,59 @@ Causes (ITU-T Q.850) of refusals, chosen for what the carrier's switch does with
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol, assert_never
 
+from masking.dialled import Ask, Dialled, Divert, Meaning, Reach, Tell, meaning, plain
 from masking.e164 import parse_sip, spell
 from masking.errors import InvalidPhone
+from masking.known import (
+    Answer,
+    AskPlatform,
+    Deed,
+    Enquiry,
+    Held,
+    OpenLink,
+    RoutingFacts,
+    Told,
+)
+from masking.listing import LinkRefusal
 from masking.model import (
     ChannelPolicy,
-    Language,
-    Lease,
     LeaseState,
-    Participant,
     Phone,
     Pool,
     ProxyNumber,
-    Session,
-    SessionState,
 )
 from masking.plan import (
     Announcement,
     Attempt,
     Channel,
     Decision,
+    Heard,
     Offer,
     Plan,
+    Prompt,
     Refusal,
     RefusalReason,
     Step,
 )
 from masking.trunks import Trunk
+
+__all__ = [
+    "MAX_STEPS",
+    "REFUSALS",
+    "Identified",
+    "Loads",
+    "RoutingFacts",
+    "Ruling",
+    "decide",
+    "identify",
+    "rule",
+    "trunk_of",
+]
 
 MAX_STEPS = 6  # of a plan: so many channel variables does the dialplan read
 
@@ -65,6 +87,14 @@ REFUSALS = MappingProxyType(
         RefusalReason.TRUNK_FULL: (Announcement.BUSY_LINES, 34),
         RefusalReason.NO_TRUNK: (Announcement.UNAVAILABLE, 38),
         RefusalReason.CALLEE_UNREACHABLE: (Announcement.UNAVAILABLE, 20),
+        RefusalReason.WRONG_PIN: (Announcement.GAVE_UP_ASKING, 21),
+        RefusalReason.PIN_LOCKED: (Announcement.LOCKED_OUT, 21),
+        RefusalReason.WRONG_EXTENSION: (Announcement.GAVE_UP_ASKING, 21),
+        RefusalReason.NOTHING_CHOSEN: (Announcement.GAVE_UP_ASKING, 21),
+        RefusalReason.TOO_MANY_LISTINGS: (Announcement.BLOCKED, 21),
+        RefusalReason.POOL_EXHAUSTED: (Announcement.BUSY_LINES, 34),
+        RefusalReason.PLATFORM_REFUSED: (Announcement.NOT_IN_SERVICE, 21),
+        RefusalReason.PLATFORM_SILENT: (Announcement.TRY_AGAIN, 41),
         RefusalReason.NO_CONTROLLER: (Announcement.TRY_AGAIN, 41),
     }
 )
@@ -88,15 +118,11 @@ class Identified:
 
 
 @dataclass(frozen=True, slots=True)
-class RoutingFacts:
-    """All that is known about an offer when it is decided."""
+class Ruling:
+    """A decision, and what has to be written for it to be true."""
 
-    number: ProxyNumber | None = None  # None: none of ours
-    pool: Pool | None = None  # of the number
-    lease: Lease | None = None  # the caller's on the number: live, else the last one
-    session: Session | None = None  # of the lease, with both participants' phones and leases
-    blocked: bool = False  # one of the two has blocked the other
-    trunks: tuple[Trunk, ...] = ()  # all of them; the order is of no account
+    decision: Decision
+    deeds: tuple[Deed, ...] = ()
 
 
 def identify(offer: Offer, trunk: Trunk) -> Identified:
@@ -114,71 +140,163 @@ def trunk_of(offer: Offer, trunks: tuple[Trunk, ...]) -> Trunk | None:
 
 
 def decide(offer: Offer, facts: RoutingFacts, loads: Loads, now: datetime) -> Decision:
-    """Carry the offer on, or refuse it.
+    """Carry the offer on, refuse it, or ask the caller: as `rule`, where nobody else can be asked.
+
+    The platform counts as silent, and no listing has room for a new caller. Never raises.
+    """
+    while True:
+        found = rule(offer, facts, loads, now)
+        match found:
+            case Ruling():
+                return found.decision
+            case AskPlatform():
+                facts = replace(facts, told=Told(Answer.SILENT))
+            case OpenLink():
+                facts = replace(facts, link=LinkRefusal.EXHAUSTED)
+            case never:
+                assert_never(never)
+
+
+def rule(offer: Offer, facts: RoutingFacts, loads: Loads, now: datetime) -> Ruling | Enquiry:
+    """Decide, or say what has to be found out first.
 
     `loads` does not count this offer yet: it needs a channel on its own trunk and one on each trunk
-    that it may go out on. Never raises.
+    that it may go out on. Each enquiry is made once: what came of it stands in the facts when this
+    is called again. Never raises.
     """
     pool = facts.pool or Pool(facts.number.pool if facts.number else "")
     trunk_in = trunk_of(offer, facts.trunks)
     if trunk_in is None:
-        return _refusal(RefusalReason.NO_TRUNK, pool.language)
+        return Ruling(_refusal(Tell(RefusalReason.NO_TRUNK), pool))
     who = identify(offer, trunk_in)
     number = facts.number
     if number is None or number.e164 != who.number:
-        return _refusal(RefusalReason.UNKNOWN_NUMBER, pool.language)
-    if who.caller is None:
-        return _refusal(RefusalReason.WITHHELD_CALLER, pool.language, number)
-    lease, session = _own(facts.lease, facts.session, number, who.caller)
-    if lease is None or session is None:
-        return _refusal(RefusalReason.UNKNOWN_CALLER, pool.language, number)
-    reason = _obstacle(lease, session, now)
-    if reason is None and facts.blocked:
-        reason = RefusalReason.BLOCKED
-    if reason is None and not loads.can_take(trunk_in, now):
-        reason = RefusalReason.TRUNK_FULL
-    if reason is not None:
-        return _refusal(reason, pool.language, number, lease)
-    return _plan(_Call(number, lease, session, pool, trunk_in), facts.trunks, loads, now)
+        return Ruling(_refusal(Tell(RefusalReason.UNKNOWN_NUMBER), pool))
+    wanted = Dialled(number, who.caller, offer.asked, offer.digits)
+    call = _Call(number, who.caller, pool, trunk_in, facts.trunks, loads, now)
+    held = plain(wanted, facts, now)
+    if held is not None:
+        return Ruling(_reach(call, held, None))
+    return _carry_out(call, meaning(wanted, facts, now))
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
     number: ProxyNumber
-    lease: Lease
-    session: Session
+    caller: Phone | None
     pool: Pool
     trunk_in: Trunk
+    trunks: tuple[Trunk, ...]
+    loads: Loads
+    now: datetime
 
 
-def _plan(call: _Call, trunks: tuple[Trunk, ...], loads: Loads, now: datetime) -> Decision:
-    callee = call.session.other(call.lease.role)
-    out = call.session.lease(callee.role)
+def _carry_out(call: _Call, found: Meaning) -> Ruling | Enquiry:
+    match found:
+        case Reach():
+            decision = _reach(call, found.held, found.heard)
+            with_plan = found.with_plan if isinstance(decision, Plan) else ()
+            return Ruling(decision, (*found.deeds, *with_plan))
+        case Divert():
+            return Ruling(_divert(call, found.to))
+        case Tell():
+            return Ruling(_refusal(found, call.pool, call.number), found.deeds)
+        case Ask():
+            return Ruling(_prompt(call, found), found.deeds)
+        case AskPlatform() | OpenLink():
+            return found
+        case never:
+            assert_never(never)
+
+
+def _prompt(call: _Call, ask: Ask) -> Prompt:
+    return Prompt(
+        asked=ask.asked,
+        digits_min=ask.digits_min,
+        digits_max=ask.digits_max,
+        attempts=ask.attempts,
+        language=call.pool.language,
+        number_in=call.number.e164,
+        session_id=ask.asked.session_id or None,
+        heard=ask.heard,
+    )
+
+
+def _divert(call: _Call, to: Phone) -> Decision:
+    """To a fixed destination, which sees the number that was dialled."""
+    reason, free = _ways_out(call, call.number)
+    if to == call.caller or not free:
+        why = RefusalReason.CALLEE_UNREACHABLE if to == call.caller else reason
+        return _refusal(Tell(why), call.pool, call.number)
+    return Plan(
+        session_id=None,
+        caller=None,
+        callee=None,
+        number_in=call.number.e164,
+        number_out=call.number.e164,
+        attempts=(_gsm(to, call.number, free, call.pool),),
+        language=call.pool.language,
+        max_call_s=call.pool.max_call_s,
+        warn_before_s=call.pool.rules.ending.warn_before_s,
+    )
+
+
+def _ways_out(call: _Call, shown: ProxyNumber) -> tuple[RefusalReason, list[Trunk]]:
+    """The trunks with room, in order; and why there are none, where there are none."""
+    if not call.loads.can_take(call.trunk_in, call.now):
+        return RefusalReason.TRUNK_FULL, []
+    usable = tuple(_outbound(shown, call.trunks))
+    free = [
+        trunk
+        for trunk in usable
+        if call.loads.can_take(trunk, call.now, 1 + (trunk == call.trunk_in))
+    ]
+    return (RefusalReason.TRUNK_FULL if usable else RefusalReason.NO_TRUNK), free
+
+
+def _reach(call: _Call, held: Held, heard: Heard | None) -> Decision:
+    """Ring the other side of the session, or say why not."""
+    lease, session, pool = held.lease, held.session, call.pool
+
+    def refused(reason: RefusalReason) -> Refusal:
+        return _refusal(Tell(reason, held, heard), pool, call.number)
+
+    if held.blocked:
+        return refused(RefusalReason.BLOCKED)
+    if not call.loads.can_take(call.trunk_in, call.now):
+        return refused(RefusalReason.TRUNK_FULL)
+    callee = session.other(lease.role)
+    out = session.lease(callee.role)
     attempts: list[Attempt] = []
     reason = RefusalReason.CALLEE_UNREACHABLE
-    match call.session.channel_policy:
+    match session.channel_policy:
         case ChannelPolicy.APP_THEN_GSM | ChannelPolicy.GSM_ONLY:
-            if callee.phone is not None and out is not None and out.state(now) is LeaseState.LIVE:
-                usable = tuple(_outbound(out.number, trunks))
-                free = [t for t in usable if loads.can_take(t, now, 1 + (t == call.trunk_in))]
-                reason = RefusalReason.TRUNK_FULL if usable else RefusalReason.NO_TRUNK
+            if (
+                callee.phone is not None
+                and callee.phone != call.caller
+                and out is not None
+                and out.state(call.now) is LeaseState.LIVE
+            ):
+                reason, free = _ways_out(call, out.number)
                 if free:
-                    attempts.append(_gsm(callee.phone, out.number, free, call.pool))
+                    attempts.append(_gsm(callee.phone, out.number, free, pool))
         case ChannelPolicy.APP_ONLY:
             pass  # there are no app endpoints yet
         case never:
             assert_never(never)
     if not attempts:
-        return _refusal(reason, call.pool.language, call.number, call.lease)
+        return refused(reason)
     return Plan(
-        session_id=call.session.id,
-        caller=call.lease.role,
+        session_id=session.id,
+        caller=lease.role,
         callee=callee.role,
         number_in=call.number.e164,
         number_out=None if out is None else out.number.e164,
         attempts=tuple(attempts),
-        language=call.pool.language,
-        max_call_s=call.pool.max_call_s,
+        language=pool.language,
+        max_call_s=pool.max_call_s,
+        warn_before_s=pool.rules.ending.warn_before_s,
+        heard=heard,
     )
 
 
@@ -200,54 +318,18 @@ def _outbound(shown: ProxyNumber, trunks: tuple[Trunk, ...]) -> Iterator[Trunk]:
     yield from sorted(usable, key=lambda t: (t.name != shown.trunk, t.priority, t.name))
 
 
-def _own(
-    lease: Lease | None, session: Session | None, number: ProxyNumber, caller: Phone
-) -> tuple[Lease | None, Session | None]:
-    """The lease and its session, if they are of this very caller on this very number."""
-    if lease is None or session is None:
-        return None, None
-    holder = _holder(lease, session)
-    if holder is None or holder.phone != caller or lease.number.id != number.id:
-        return None, None
-    return lease, session
-
-
-def _holder(lease: Lease, session: Session) -> Participant | None:
-    if lease.session_id != session.id:
-        return None
-    return next((one for one in session.participants if one.role is lease.role), None)
-
-
-def _obstacle(lease: Lease, session: Session, now: datetime) -> RefusalReason | None:
-    """Why the lease no longer carries calls: `cooling` while it is reserved, then how it ended."""
-    if lease.state(now) is LeaseState.COOLING:
-        return RefusalReason.COOLING
-    match session.state(now):
-        case SessionState.CLOSED:
-            return RefusalReason.SESSION_CLOSED
-        case SessionState.EXPIRED:
-            return RefusalReason.SESSION_EXPIRED
-        case SessionState.OPEN:
-            return None if lease.state(now) is LeaseState.LIVE else RefusalReason.SESSION_EXPIRED
-        case never:
-            assert_never(never)
-
-
-def _refusal(
-    reason: RefusalReason,
-    language: Language,
-    number: ProxyNumber | None = None,
-    lease: Lease | None = None,
-) -> Refusal:
-    announcement, cause = REFUSALS[reason]
+def _refusal(tell: Tell, pool: Pool, number: ProxyNumber | None = None) -> Refusal:
+    announcement, cause = REFUSALS[tell.reason]
+    lease = None if tell.held is None else tell.held.lease
     return Refusal(
-        reason=reason,
+        reason=tell.reason,
         announcement=announcement,
         cause=cause,
-        language=language,
+        language=pool.language,
         session_id=lease.session_id if lease else None,
         caller=lease.role if lease else None,
         number_in=number.e164 if number else None,
+        heard=tell.heard,
     )
 
 

@@ -1,21 +1,28 @@
-"""What is known about an offer, gathered for `masking.routing.decide` by index.
+"""What is known about an offer, gathered for `masking.routing.rule` by index.
 
 Of a call that is to be carried on, which is nearly every call, all of it comes with one statement.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, exists, select
 
-from masking.model import Phone, ProxyNumber
-from masking.routing import RoutingFacts
+from masking.known import Held, RoutingFacts
+from masking.model import Phone, Pool
+from masking.plan import Asked, Question
+from masking.rules import Stranger
+from storage import listings, strangers
 from storage.numbers import number_of, pool_of
-from storage.schema import leases, numbers, participants, pools, sessions
-from storage.session_rows import BLOCKS_OTHER, COLUMNS, SIDES, session_of
+from storage.pool_rules import secrets_of
+from storage.schema import leases, numbers, participants, pools, sessions, shown_numbers
+from storage.session_rows import BLOCKS_OTHER, COLUMNS, OWN, SIDES, session_of
 from storage.vault import Vault
+
+__all__ = ["Dialling", "facts"]
 
 _held = leases.alias("held")
 _dialled = numbers.alias("dialled")
@@ -31,14 +38,25 @@ _NUMBER: Final = (
     .join_from(numbers, pools, pools.c.name == numbers.c.pool)
     .where(numbers.c.e164 == bindparam("wanted"))
 )
-_BOTH_SIDES: Final = (*COLUMNS, _held.c.position.label("caller_position"), BLOCKS_OTHER)
-_OF_HELD: Final = SIDES.join(_held, _held.c.session_id == sessions.c.id)
+_SHOWS: Final = (
+    exists()
+    .where(shown_numbers.c.number_id == _dialled.c.id, shown_numbers.c.active)
+    .correlate(_dialled)
+    .label("shows")
+)
 _ROUTED: Final = (
-    select(*_BOTH_SIDES, *_RULES)
+    select(
+        *COLUMNS,
+        _held.c.position.label("caller_position"),
+        _held.c.slot.label("caller_slot"),
+        BLOCKS_OTHER,
+        _SHOWS,
+        *_RULES,
+    )
     .select_from(
-        _OF_HELD.join(_dialled, _dialled.c.id == _held.c.number_id).join(
-            pools, pools.c.name == _dialled.c.pool
-        )
+        SIDES.join(_held, _held.c.session_id == sessions.c.id)
+        .join(_dialled, _dialled.c.id == _held.c.number_id)
+        .join(pools, pools.c.name == _dialled.c.pool)
     )
     .where(
         _dialled.c.e164 == bindparam("wanted"),
@@ -47,72 +65,116 @@ _ROUTED: Final = (
     )
     .order_by(participants.c.position)
 )
-_last = (
-    select(leases.c.session_id)
-    .where(
-        leases.c.phone_index == bindparam("caller"),
-        leases.c.number_id == bindparam("number"),
-        ~leases.c.active,
-    )
-    .order_by(leases.c.expires_at.desc(), leases.c.session_id.desc())
-    .limit(1)
-    .scalar_subquery()
-)
-_LAST: Final = (
-    select(*_BOTH_SIDES)
-    .select_from(_OF_HELD)
-    .where(
-        _held.c.phone_index == bindparam("caller"),
-        _held.c.number_id == bindparam("number"),
-        ~_held.c.active,
-        sessions.c.id == _last,
-    )
-    .order_by(participants.c.position)
-)
 
 
-def facts(conn: Connection, vault: Vault, *, number: Phone, caller: Phone | None) -> RoutingFacts:
-    """The proxy number, its pool, and the caller's lease on it with its whole session.
+@dataclass(frozen=True, slots=True)
+class Dialling:
+    """What was dialled, by whom, and what was typed since. `repr` never shows the caller."""
 
-    One statement where the caller holds the number now, up to two more where not. `trunks` stays
-    empty: whoever asks has them at hand. Raises SealBroken.
+    number: Phone
+    caller: Phone | None = field(repr=False)  # None: withheld
+    trunk: str
+    asked: Asked | None = None
+    digits: str | None = field(default=None, repr=False)
+
+    @property
+    def extension(self) -> str:
+        """The digits of the place that is meant, as far as they are known."""
+        if self.asked is None:
+            return ""
+        typed = self.asked.question is Question.EXTENSION
+        return (self.digits or "") if typed else self.asked.extension
+
+
+def facts(
+    conn: Connection, vault: Vault, dialling: Dialling, *, locking: datetime | None = None
+) -> RoutingFacts:
+    """The proxy number, its pool, and what the caller has to do with it.
+
+    One statement where the caller holds the number now and it means nothing else, a few more where
+    not. `trunks`, `told` and `link` stay empty: whoever asks has them at hand. With `locking`, that
+    time, in a transaction that writes: what it counts is counted by nobody else meanwhile. Raises
+    SealBroken.
     """
+    caller = dialling.caller
     index = None if caller is None else vault.index(caller)
-    if index is not None and (two := _routed(conn, index, number)):
-        found = _of_sides(two, vault)
-        lease = found.lease
-        if lease is not None:
-            return replace(found, number=lease.number, pool=pool_of(two[0], lease.number.pool))
-    return _elsewise(conn, vault, index, number)
+    if index is not None and caller is not None and dialling.asked is None:
+        two = tuple(conn.execute(_ROUTED, {"wanted": dialling.number, "caller": index}))
+        if (found := _plainly(two, vault, caller)) is not None:
+            return found
+    return _elsewise(conn, vault, dialling, index, locking)
 
 
-def _elsewise(conn: Connection, vault: Vault, index: bytes | None, number: Phone) -> RoutingFacts:
-    """What is known where nobody is to be rung: whose number it is, and who held it last."""
-    found = conn.execute(_NUMBER, {"wanted": number}).first()
-    if found is None:
-        return RoutingFacts()
-    proxy = number_of(found)
-    pool = pool_of(found, found.pool)
-    two = () if index is None else _last_held(conn, index, proxy)
-    if not two:
-        return RoutingFacts(number=proxy, pool=pool)
-    return replace(_of_sides(two, vault), number=proxy, pool=pool)
-
-
-def _of_sides(two: tuple[Row[Any], ...], vault: Vault) -> RoutingFacts:
+def _plainly(two: tuple[Row[Any], ...], vault: Vault, caller: Phone) -> RoutingFacts | None:
+    """The facts, if these are the sides of one session and the number means nothing else."""
+    if len(two) != 2 or two[0].caller_slot != OWN or two[0].shows:
+        return None
     session = session_of(two, vault)
     holder = session.participants[two[0].caller_position]
+    lease = session.lease(holder.role)
+    if lease is None or lease.extension:
+        return None
     return RoutingFacts(
-        lease=session.lease(holder.role),
-        session=session,
-        blocked=any(row.blocks_other for row in two),
+        number=lease.number,
+        pool=pool_of(two[0], lease.number.pool),
+        held=(Held(lease, session, caller, any(row.blocks_other for row in two)),),
     )
 
 
-def _routed(conn: Connection, caller: bytes, number: Phone) -> tuple[Row[Any], ...]:
-    return tuple(conn.execute(_ROUTED, {"wanted": number, "caller": caller}))
+def _elsewise(
+    conn: Connection,
+    vault: Vault,
+    dialling: Dialling,
+    index: bytes | None,
+    locking: datetime | None,
+) -> RoutingFacts:
+    """Whose number it is, all that it can mean to the caller, and what strangers get."""
+    row = conn.execute(_NUMBER, {"wanted": dialling.number}).first()
+    if row is None:
+        return RoutingFacts()
+    number, caller = number_of(row), dialling.caller
+    found = RoutingFacts(
+        number=number,
+        pool=pool_of(row, row.pool),
+        shown=listings.shown_at_number(conn, vault, number.id, dialling.extension),
+        shares=listings.any_extension(conn, number.id),
+    )
+    if index is not None and caller is not None:
+        held = strangers.held_on(conn, vault, index, number, caller)
+        over = None if held else strangers.last_held(conn, vault, index, number, caller)
+        found = replace(found, held=held, over=over)
+    return _of_strangers(conn, vault, dialling, index, found, locking)
 
 
-def _last_held(conn: Connection, caller: bytes, number: ProxyNumber) -> tuple[Row[Any], ...]:
-    """Both sides of the session in which `caller` last held `number`, now given back."""
-    return tuple(conn.execute(_LAST, {"caller": caller, "number": number.id}))
+def _of_strangers(
+    conn: Connection,
+    vault: Vault,
+    dialling: Dialling,
+    index: bytes | None,
+    found: RoutingFacts,
+    locking: datetime | None,
+) -> RoutingFacts:
+    """With what only the pool's rules for such a caller ask for."""
+    number, pool = found.number, found.pool
+    if number is None or pool is None:
+        return found
+    asked, typed = dialling.asked, dialling.digits
+    match _rule(pool, index):
+        case Stranger.PIN:
+            who = strangers.caller_index(vault, index, dialling.trunk)
+            if asked is None or asked.question is not Question.PIN or not typed:
+                return replace(found, tries=strangers.tries(conn, number, who))
+            return replace(
+                found,
+                by_pin=strangers.by_pin(conn, vault, number, typed),
+                tries=strangers.tries(conn, number, who, locking=locking),
+            )
+        case Stranger.STATIC:
+            return replace(found, static=secrets_of(conn, vault, pool.name).static)
+        case _:
+            return found
+
+
+def _rule(pool: Pool, index: bytes | None) -> Stranger:
+    rules = pool.rules.strangers
+    return rules.withheld if index is None else rules.unknown

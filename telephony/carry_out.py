@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from types import MappingProxyType
 from typing import assert_never
 
-from masking.plan import Decision, Plan, Refusal
+from masking.plan import Asked, Decision, Heard, Plan, Prompt, Question, Refusal, Went
 from telephony.ami import Action
 from telephony.errors import PlanUnusable
 
-__all__ = ["MAX_STEPS", "actions_for", "hang_up_actions", "offer_again", "read_plan_row"]
+__all__ = [
+    "MAX_STEPS",
+    "actions_for",
+    "hang_up_actions",
+    "offer_again",
+    "read_asked",
+    "read_plan_row",
+]
 
 MAX_STEPS = 12
 _SAFE = re.compile(r"[A-Za-z0-9_.:+@=/;-]*")
+_ASKED = re.compile(
+    r"([a-z-]{1,32}):([0-9]{1,2}):([0-9]{0,20}):([a-z0-9_]{0,64}):([a-z0-9_]{0,64})"
+)
+MOST_DIGITS = 20
 _DIAL = re.compile(r"\+?[0-9]{2,20}")
 # Asterisk reads lines of 1,024 bytes; "Value: " and CR LF are part of one.
 _LINE = 960
@@ -32,6 +44,8 @@ def actions_for(channel: str, decision: Decision) -> tuple[Action, ...]:
             context, pairs = "plan", _plan(decision)
         case Refusal():
             context, pairs = "refuse", _refusal(decision)
+        case Prompt():
+            context, pairs = "prompt", _prompt(decision)
         case _:
             assert_never(decision)
     return (
@@ -64,11 +78,12 @@ def _plan(plan: Plan) -> Pairs:
     if not steps or len(steps) > MAX_STEPS:
         raise PlanUnusable(f"a plan needs 1 to {MAX_STEPS} steps, this has {len(steps)}")
     row = _row(
-        session=plan.session_id,
-        caller=plan.caller,
-        callee=plan.callee,
+        session=plan.session_id or "",
+        caller=plan.caller or "",
+        callee=plan.callee or "",
         **{"in": plan.number_in, "out": plan.number_out or ""},
         lang=plan.language,
+        **_heard(plan.heard),
     )
     pairs: Pairs = [
         ("M_PLAN", row),
@@ -78,6 +93,8 @@ def _plan(plan: Plan) -> Pairs:
         ("M_OPEN", "1"),
         ("CALLERID(num)", steps[0].caller_id),
     ]
+    if plan.warn_before_s:
+        pairs.append(("M_WARN", str(plan.warn_before_s)))
     first_of_next = 1
     number = 0
     for order, attempt in enumerate(plan.attempts):
@@ -111,6 +128,7 @@ def _refusal(refusal: Refusal) -> Pairs:
         session=refusal.session_id or "",
         caller=refusal.caller or "",
         **{"in": refusal.number_in or ""},
+        **_heard(refusal.heard),
     )
     return [
         ("M_REFUSE", row),
@@ -118,6 +136,71 @@ def _refusal(refusal: Refusal) -> Pairs:
         ("M_CAUSE", str(refusal.cause)),
         ("M_LANG", refusal.language),
     ]
+
+
+def _prompt(prompt: Prompt) -> Pairs:
+    asked, heard = prompt.asked, prompt.heard
+    if not 1 <= prompt.digits_max <= MOST_DIGITS:
+        raise PlanUnusable(f"a question is for 1 to {MOST_DIGITS} digits")
+    row = _row(
+        kind=_KINDS[asked.question],
+        n=str(asked.attempt),
+        most=str(prompt.attempts),
+        session=prompt.session_id or "",
+        **{"in": prompt.number_in},
+        **_heard(heard),
+    )
+    return [
+        ("M_PROMPT", row),
+        ("M_ASKED", write_asked(asked)),
+        ("M_FIRST", "" if heard is None else _FIRST[heard.went]),
+        ("M_SAY", asked.question),
+        ("M_MOST", str(prompt.digits_max)),
+        ("M_LANG", prompt.language),
+    ]
+
+
+_KINDS = MappingProxyType(
+    {
+        Question.PIN: "pin",
+        Question.EXTENSION: "extension",
+        Question.WHICH: "which",
+        Question.LISTING: "listing",
+    }
+)
+_FIRST = MappingProxyType({Went.OK: "", Went.WRONG: "wrong-digits", Went.NONE: "no-digits"})
+"""What is said before a question that follows another."""
+
+
+def _heard(heard: Heard | None) -> dict[str, str]:
+    """How the last question went, as facts of a row: never what was typed."""
+    if heard is None:
+        return {}
+    return {"asked": _KINDS[heard.question], "try": str(heard.attempt), "went": heard.went}
+
+
+def write_asked(asked: Asked) -> str:
+    """The question as it travels through Asterisk to the next offer."""
+    parts = (
+        asked.question,
+        str(asked.attempt),
+        asked.extension,
+        asked.session_id,
+        asked.listing_number_id,
+    )
+    return ":".join(parts)
+
+
+def read_asked(text: str) -> Asked | None:
+    """What `write_asked` wrote; None for anything else."""
+    match = _ASKED.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        question = Question(match[1])
+    except ValueError:
+        return None
+    return Asked(question, int(match[2]), match[3], match[4], match[5])
 
 
 def _row(**facts: str) -> str:

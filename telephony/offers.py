@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from masking.ids import call_id
 from masking.plan import Offer
 from telephony.ami import Event
+from telephony.carry_out import read_asked
 
 __all__ = ["Heard", "caller_of", "read_offer"]
 
@@ -23,6 +24,7 @@ OFFERED = "CallOffered"
 _MAX_HEADER = 1024
 _CALLED = re.compile(r"\+?[0-9]{7,15}")
 _NUMBER = re.compile(r"\+?[0-9]{3,15}")
+_DIGITS = re.compile(r"[0-9]{0,20}")
 _PRIVATE = re.compile(r"(?:^|[;,\s])(?:id|user|header)(?:$|[;,\s])", re.IGNORECASE)
 # name-addr: a quoted or bare display name, then <uri> (RFC 3261, 25.1); addr-spec: the uri alone.
 # No two parts can take the same blanks: a kilobyte of them would otherwise take seconds.
@@ -41,6 +43,7 @@ class Heard:
     channel: str
     unique_id: str
     offered_at_s: float  # seconds since 1970, by the node's clock
+    turn: str = ""  # differs between the offers of one call: what was asked before
 
 
 def read_offer(event: Event, node: str) -> Heard | None:
@@ -55,6 +58,10 @@ def read_offer(event: Event, node: str) -> Heard | None:
         return None
     if not _CALLED.fullmatch(called):
         return None
+    answered = event.get("Asked") or ""
+    asked, digits = read_asked(answered), event.get("Digits") or ""
+    if answered and (asked is None or not _DIGITS.fullmatch(digits)):
+        return None
     offer = Offer(
         call_id=call_id(node, linked_id),
         node=node,
@@ -68,8 +75,10 @@ def read_offer(event: Event, node: str) -> Heard | None:
             trusted=event.get("Trusted") == "yes",
         ),
         at=datetime.fromtimestamp(at_s, UTC),
+        asked=asked,
+        digits=None if asked is None else digits,
     )
-    return Heard(offer, channel, unique_id, at_s)
+    return Heard(offer, channel, unique_id, at_s, answered)
 
 
 def _header(value: str | None, unique_id: str) -> str | None:

@@ -8,9 +8,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection
 
+from masking.known import Held
 from masking.model import Phone, Role
 from masking.routing import RoutingFacts
 from storage import Database, blocks, routing, sessions
+from storage.routing import Dialling
 from storage.vault import Vault
 from tests.support.statements import statements
 from tests.support.storage import (
@@ -20,6 +22,7 @@ from tests.support.storage import (
     NOW,
     PETR,
     SELLER,
+    TRUNK,
     a_draft,
     a_person,
     opened,
@@ -33,7 +36,8 @@ STRANGER = Phone("+79031112233")
 async def facts(
     db: Database, vault: Vault, number: Phone, caller: Phone | None = ANNA
 ) -> RoutingFacts:
-    return await db.read(lambda conn: routing.facts(conn, vault, number=number, caller=caller))
+    dialling = Dialling(number, caller, TRUNK.name)
+    return await db.read(lambda conn: routing.facts(conn, vault, dialling))
 
 
 async def test_a_caller_is_found_with_the_whole_session(db: Database, vault: Vault) -> None:
@@ -44,10 +48,10 @@ async def test_a_caller_is_found_with_the_whole_session(db: Database, vault: Vau
         lease = session.lease(role)
         assert lease is not None
         found = await facts(db, vault, lease.number.e164, phone)
-        assert (found.number, found.lease, found.session) == (lease.number, lease, session)
+        assert found.number == lease.number
+        assert found.held == (Held(lease, session, phone),)
         assert found.pool is not None
         assert found.pool.name == "default"
-        assert not found.blocked
 
 
 async def test_each_caller_of_a_shared_number_reaches_their_own_session(
@@ -60,8 +64,9 @@ async def test_each_caller_of_a_shared_number_reaches_their_own_session(
     for session in there:
         for participant in session.participants:
             found = await facts(db, vault, proxies(1)[0], participant.phone)
-            assert found.session == session
-            assert found.lease == session.lease(participant.role)
+            (held,) = found.held
+            assert held.session == session
+            assert held.lease == session.lease(participant.role)
 
 
 @pytest.mark.parametrize("caller", [STRANGER, None])
@@ -75,7 +80,7 @@ async def test_of_strangers_only_the_number_is_known(
     found = await facts(db, vault, number.e164, caller)
 
     assert found.number == number
-    assert (found.lease, found.session) == (None, None)
+    assert (found.held, found.over) == ((), None)
 
 
 async def test_a_number_that_is_none_of_ours_has_no_facts(db: Database, vault: Vault) -> None:
@@ -91,17 +96,16 @@ async def test_a_lease_that_is_over_is_still_known_until_another_takes_its_place
     first = await opened(db, vault)
     number = first.leases[0].number.e164
     await db.write(lambda conn: sessions.close(conn, first.id, NOW))
-    assert (await facts(db, vault, number)).session is not None
+    assert (await facts(db, vault, number)).over is not None
     second = await opened(db, vault, now=NOW + timedelta(seconds=1))
-    assert (await facts(db, vault, number)).session == second
+    assert [one.session for one in (await facts(db, vault, number)).held] == [second]
     await db.write(lambda conn: sessions.close(conn, second.id, NOW + timedelta(seconds=2)))
 
     found = await facts(db, vault, number)
 
-    assert found.session is not None
-    assert found.session.id == second.id, "the last one, not the first"
-    assert found.lease is not None
-    assert found.lease.role is Role.BUYER
+    assert found.over is not None
+    assert found.over.session.id == second.id, "the last one, not the first"
+    assert found.over.lease.role is Role.BUYER
 
 
 @pytest.mark.parametrize(
@@ -117,7 +121,7 @@ async def test_a_block_counts_in_both_directions_of_the_pair_only(
 
     for participant, lease in zip(session.participants, session.leases, strict=True):
         found = await facts(db, vault, lease.number.e164, participant.phone)
-        assert found.blocked is blocked
+        assert [one.blocked for one in found.held] == [blocked]
 
 
 async def test_who_has_no_phone_is_found_through_the_other(db: Database, vault: Vault) -> None:
@@ -126,7 +130,7 @@ async def test_who_has_no_phone_is_found_through_the_other(db: Database, vault: 
 
     found = await facts(db, vault, session.leases[0].number.e164, ANNA)
 
-    assert found.session == session
+    assert [one.session for one in found.held] == [session]
 
 
 async def test_a_call_to_carry_on_costs_one_statement(db: Database, vault: Vault) -> None:
@@ -136,7 +140,7 @@ async def test_a_call_to_carry_on_costs_one_statement(db: Database, vault: Vault
     def work(conn: Connection) -> list[str]:
         with statements(conn) as seen:
             number = session.leases[0].number.e164
-            routing.facts(conn, vault, number=number, caller=ANNA)
+            routing.facts(conn, vault, Dialling(number, ANNA, TRUNK.name))
         return seen
 
     assert len(await db.look_up(work)) == 1

@@ -42,7 +42,7 @@ def an_offer(called: str = ONE.e164, caller: str | None = ANNA, trunk: str = "ca
     return Offer("cal_1", "n1", "PJSIP/carrier-a-00000001", trunk, called, caller, NOW)
 
 
-def held(session: Session, role: Role = Role.BUYER, **more: Any) -> Held:
+def held(session: Session, role: Role = Role.BUYER, **more: Any) -> Held:  # noqa: ANN401
     """The participant's own lease."""
     lease = session.lease(role)
     assert lease is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,12 @@ WEEK = timedelta(days=7)
 MS = timedelta(milliseconds=1)
 FACTS = facts_for_buyer(a_session())
 R = RefusalReason
+
+
+def with_held(facts: RoutingFacts = FACTS, **changes: Any) -> RoutingFacts:  # noqa: ANN401
+    """The facts with another lease, session or block."""
+    (mine,) = facts.held
+    return replace(facts, held=(replace(mine, **changes),))
 
 
 def decided(
@@ -115,8 +122,7 @@ class TestALiveLease:
     def test_is_a_matter_of_equal_values_not_of_the_same_objects(self) -> None:
         stored = RoutingFacts(
             number=read_back(ONE),
-            lease=read_back(FACTS.lease),
-            session=read_back(FACTS.session),
+            held=read_back(FACTS.held),
             pool=read_back(FACTS.pool),
             trunks=read_back(FACTS.trunks),
         )
@@ -127,7 +133,7 @@ class TestALiveLease:
         buyer, seller = DRAFT.participants
         session = replace(a_session(), participants=(seller, buyer))
 
-        decision = plan(replace(FACTS, session=session))
+        decision = plan(with_held(session=session))
 
         assert {step.dial for step in decision.attempts[0].steps} == {PETR}
 
@@ -215,10 +221,9 @@ class TestRefused:
             (FACTS, an_offer(caller=None), R.WITHHELD_CALLER),
             (FACTS, an_offer(caller="anonymous"), R.WITHHELD_CALLER),
             (FACTS, an_offer(caller=""), R.WITHHELD_CALLER),
-            (replace(FACTS, lease=None), None, R.UNKNOWN_CALLER),
-            (replace(FACTS, session=None), None, R.UNKNOWN_CALLER),
+            (replace(FACTS, held=()), None, R.UNKNOWN_CALLER),
             (FACTS, an_offer(caller="+79160000000"), R.UNKNOWN_CALLER),
-            (replace(FACTS, blocked=True), None, R.BLOCKED),
+            (with_held(blocked=True), None, R.BLOCKED),
             (FACTS, an_offer(trunk="carrier-z"), R.NO_TRUNK),
             (replace(FACTS, trunks=()), None, R.NO_TRUNK),
         ],
@@ -260,9 +265,9 @@ class TestRefused:
         assert lease is not None
         free = replace(lease, expires_at=NOW, reserved_until=NOW)
 
-        assert refusal(replace(FACTS, session=closed)).reason is R.SESSION_CLOSED
-        assert refusal(replace(FACTS, session=expired)).reason is R.SESSION_EXPIRED
-        assert refusal(replace(FACTS, lease=free)).reason is R.SESSION_EXPIRED
+        assert refusal(with_held(session=closed)).reason is R.SESSION_CLOSED
+        assert refusal(with_held(session=expired)).reason is R.SESSION_EXPIRED
+        assert refusal(with_held(lease=free)).reason is R.SESSION_EXPIRED
 
     def test_when_the_trunk_it_came_on_is_full(self) -> None:
         told = refusal(loads=full("carrier-a"))
@@ -309,7 +314,7 @@ class TestRefused:
         mine, theirs = session.leases
         left = (mine,) if lasts is None else (mine, replace(theirs, expires_at=lasts))
 
-        told = refusal(replace(FACTS, session=replace(session, leases=left)))
+        told = refusal(with_held(session=replace(session, leases=left)))
 
         assert told.reason is R.CALLEE_UNREACHABLE
 
@@ -317,7 +322,7 @@ class TestRefused:
         unknown = refusal(replace(FACTS, number=None))
         stranger = refusal(offer=an_offer(caller="+79160000000"))
         withheld = refusal(offer=an_offer(caller=None))
-        blocked = refusal(replace(FACTS, blocked=True))
+        blocked = refusal(with_held(blocked=True))
         unreachable = refusal(replace(FACTS, trunks=(replace(CARRIER_A, outbound=False),)))
 
         assert (unknown.session_id, unknown.caller, unknown.number_in) == (None, None, None)
@@ -330,7 +335,7 @@ class TestRefused:
 
     def test_in_the_order_that_gives_least_away(self) -> None:
         """A blocked caller is not told of trunks, nor a late one of blocks."""
-        blocked = replace(FACTS, blocked=True)
+        blocked = with_held(blocked=True)
 
         assert refusal(blocked, loads=full("carrier-a")).reason is R.BLOCKED
         assert refusal(blocked, now=NOW + DAY).reason is R.COOLING
@@ -341,33 +346,31 @@ class TestFactsThatDoNotBelongToTheOffer:
     """Whatever the store answers, nobody is rung for a lease that is not the caller's."""
 
     def lease(self) -> Lease:
-        lease = FACTS.lease
-        assert lease is not None
-        return lease
+        return FACTS.held[0].lease
 
     @pytest.mark.parametrize("number_id", [1000, 1002])
     def test_a_lease_of_another_number(self, number_id: int) -> None:
         other = replace(self.lease(), number=replace(ONE, id=number_id))
 
-        assert refusal(replace(FACTS, lease=other)).reason is R.UNKNOWN_CALLER
+        assert refusal(with_held(lease=other)).reason is R.UNKNOWN_CALLER
 
     @pytest.mark.parametrize("session_id", ["ses_0", "ses_2"])
     def test_a_lease_of_another_session(self, session_id: str) -> None:
         other = replace(self.lease(), session_id=session_id)
 
-        assert refusal(replace(FACTS, lease=other)).reason is R.UNKNOWN_CALLER
+        assert refusal(with_held(lease=other)).reason is R.UNKNOWN_CALLER
 
     @pytest.mark.parametrize("role", [Role.SELLER, Role.COURIER])
     def test_a_lease_of_another_participant(self, role: Role) -> None:
         other = replace(self.lease(), role=role)
 
-        assert refusal(replace(FACTS, lease=other)).reason is R.UNKNOWN_CALLER
+        assert refusal(with_held(lease=other)).reason is R.UNKNOWN_CALLER
 
     def test_a_session_of_other_people(self) -> None:
         strangers = tuple(replace(one, phone=Phone("+79160000000")) for one in DRAFT.participants)
         session: Session = replace(a_session(), participants=(strangers[0], strangers[1]))
 
-        assert refusal(replace(FACTS, session=session)).reason is R.UNKNOWN_CALLER
+        assert refusal(with_held(session=session)).reason is R.UNKNOWN_CALLER
 
     def test_another_number(self) -> None:
         assert refusal(replace(FACTS, number=TWO)).reason is R.UNKNOWN_NUMBER
@@ -401,6 +404,14 @@ def test_every_reason_has_what_is_heard_and_a_cause() -> None:
         R.TRUNK_FULL: 34,
         R.NO_TRUNK: 38,
         R.CALLEE_UNREACHABLE: 20,
+        R.WRONG_PIN: 21,
+        R.PIN_LOCKED: 21,
+        R.WRONG_EXTENSION: 21,
+        R.NOTHING_CHOSEN: 21,
+        R.TOO_MANY_LISTINGS: 21,
+        R.POOL_EXHAUSTED: 34,
+        R.PLATFORM_REFUSED: 21,
+        R.PLATFORM_SILENT: 41,
         R.NO_CONTROLLER: 41,
     }
     assert {reason: sound for reason, (sound, _) in REFUSALS.items()} == {
@@ -414,6 +425,14 @@ def test_every_reason_has_what_is_heard_and_a_cause() -> None:
         R.TRUNK_FULL: Announcement.BUSY_LINES,
         R.NO_TRUNK: Announcement.UNAVAILABLE,
         R.CALLEE_UNREACHABLE: Announcement.UNAVAILABLE,
+        R.WRONG_PIN: Announcement.GAVE_UP_ASKING,
+        R.PIN_LOCKED: Announcement.LOCKED_OUT,
+        R.WRONG_EXTENSION: Announcement.GAVE_UP_ASKING,
+        R.NOTHING_CHOSEN: Announcement.GAVE_UP_ASKING,
+        R.TOO_MANY_LISTINGS: Announcement.BLOCKED,
+        R.POOL_EXHAUSTED: Announcement.BUSY_LINES,
+        R.PLATFORM_REFUSED: Announcement.NOT_IN_SERVICE,
+        R.PLATFORM_SILENT: Announcement.TRY_AGAIN,
         R.NO_CONTROLLER: Announcement.TRY_AGAIN,
     }
 
@@ -465,8 +484,9 @@ def test_any_offer_is_decided_and_only_the_caller_himself_is_put_through(
     blocked: bool,
 ) -> None:
     spelt = replace(CARRIER_A, number_format=number_format, country=country)
+    (mine,) = facts_for_buyer(session).held
     facts = replace(
-        facts_for_buyer(session), trunks=(spelt, CARRIER_B), blocked=blocked, session=session
+        FACTS, trunks=(spelt, CARRIER_B), held=(replace(mine, blocked=blocked, session=session),)
     )
     offer = an_offer(called, caller, trunk)
 
