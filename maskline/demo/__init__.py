@@ -15,6 +15,9 @@ async with Carrier("127.0.0.40", 5080, toward=("127.0.0.1", 5060)) as carrier:
     leg.seen_caller, leg.invite.header("From"), leg.received_bytes  # every byte is kept
 ```
 
+Keys and announcements: `await call.press("1234")` sends RFC 4733 events, `in_band=True` tones;
+`await call.hear_sound(Sound.load(path))` waits for a recording, `call.heard().keys` tells the keys.
+
 Hostile callers: `carrier.dial(CallSpec(…))` takes raw user parts, From, Contact, request URI,
 header lines and body; `rewrite` has the last word on every datagram that leaves. In a dialog,
 `call.request("REFER", ("Refer-To: …",))` sends anything. Hostile callees: header lines of `Answer`,
@@ -23,10 +26,13 @@ header lines and body; `rewrite` has the last word on every datagram that leaves
 """
 
 from maskline.demo.behaviour import Answer, Behaviour, Manual, Reject, Ring, Silence, Trying
-from maskline.demo.call import Call, CallSpec, CallState
+from maskline.demo.call import Call
 from maskline.demo.carrier import Carrier
+from maskline.demo.dtmf import Pace
 from maskline.demo.media import Heard
 from maskline.demo.sip import Message
+from maskline.demo.sounds import Sound
+from maskline.demo.spec import CallSpec, CallState
 
 __all__ = [
     "Answer",
@@ -38,8 +44,10 @@ __all__ = [
     "Heard",
     "Manual",
     "Message",
+    "Pace",
     "Reject",
     "Ring",
     "Silence",
+    "Sound",
     "Trying",
 ]

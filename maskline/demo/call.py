@@ -9,46 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Protocol
 
 from maskline.demo import sip
-from maskline.demo.errors import NotReached
-from maskline.demo.g711 import Codec
+from maskline.demo.dtmf import Pace
+from maskline.demo.errors import DemoError, NotReached
 from maskline.demo.media import Heard, MediaEndpoint
 from maskline.demo.sip import Message, Stream
-
-
-class CallState(IntEnum):
-    """How far a call has come; it never goes back."""
-
-    DIALLING = 0
-    TRYING = 1
-    RINGING = 2
-    UP = 3
-    ENDED = 4
-
-
-@dataclass(frozen=True, slots=True)
-class CallSpec:
-    """How a caller of the carrier dials. Everything on the wire can be chosen."""
-
-    number: str  # user part of the request URI, raw
-    from_: str | None  # user part of From; None: anonymous
-    display: str = ""  # display name of From, raw, quoted by the caller
-    from_header: str | None = None  # the whole From value instead, without tag
-    uri: str | None = None  # the whole request URI instead
-    contact: str | None = None  # the whole Contact value
-    headers: tuple[str, ...] = ()  # further lines: P-Asserted-Identity, Privacy, X-…
-    codecs: tuple[Codec, ...] = (Codec.ALAW, Codec.ULAW)
-    sdp: str | None = None  # a whole body instead
-    call_id: str | None = None
-    auth: tuple[str, str] | None = None  # user and password for a digest challenge
-    tone_hz: int | None = None
-    rewrite: Callable[[bytes], bytes] | None = field(
-        default=None, repr=False
-    )  # last word on every datagram we send
-    limit_s: int = 180
+from maskline.demo.sounds import Sound
+from maskline.demo.spec import CallState
 
 
 class Exchange(Protocol):
@@ -159,7 +128,31 @@ class Call:
         except TimeoutError:
             raise NotReached(f"{self.story()}\nheard {self.heard()}") from None
 
+    async def hear_sound(self, sound: Sound, timeout_s: float = 15.0) -> int:
+        """Until the whole of `sound` was heard; returns at which ms of the audio it began.
+
+        Raises NotReached.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.media is None or (at := self.media.find(sound)) is None:
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise NotReached(f"{self.story()}\nnot {sound.name}, but {self.heard()}") from None
+        return at
+
     # -- doing -----------------------------------------------------------------------------------
+
+    async def press(self, keys: str, pace: Pace = Pace(), *, in_band: bool = False) -> None:  # noqa: B008  (frozen)
+        """Press `keys`, by RFC 4733 or as sound; returns when the last was let go.
+
+        Raises NotReached without sound, DemoError where the other side takes no events.
+        """
+        await self.until(lambda call: call.has_sound and call.stream is not None)
+        assert self.media is not None
+        if not in_band and (self.stream is None or self.stream.event_type is None):
+            raise DemoError("the other side takes no telephone-events")
+        await self.media.press(keys, pace, in_band=in_band)
 
     async def ring(self) -> None:
         """Callee: 180."""
@@ -345,9 +338,8 @@ class Call:
             return
         if self.state is not CallState.ENDED:
             ours = self.media.codec
-            self.media.send_to(
-                stream.host, stream.port, ours if ours in stream.codecs else stream.codecs[0]
-            )
+            codec = ours if ours in stream.codecs else stream.codecs[0]
+            self.media.send_to(stream.host, stream.port, codec, stream.event_type)
 
     def _tell(self, method: str) -> None:
         """Tell SIPp by a copy of the headers it saw last, with a method of our own."""

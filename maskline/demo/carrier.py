@@ -11,32 +11,25 @@ import asyncio
 import itertools
 import shutil
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from maskline.demo import phones, sip
 from maskline.demo.behaviour import Answer, Behaviour, Manual, Reject, Ring, Silence
-from maskline.demo.call import Call, CallSpec
+from maskline.demo.call import Call
 from maskline.demo.errors import DemoError, NotReached, SippFailed
 from maskline.demo.g711 import Codec
 from maskline.demo.media import MediaEndpoint, Sink
+from maskline.demo.processes import Process, Processes, callee_words, caller_words
 from maskline.demo.sip import Message
-from maskline.demo.sipp import Sipp, SippJob, free_port, literal, unveil
+from maskline.demo.sipp import SippJob, free_port, literal, unveil
+from maskline.demo.spec import CallSpec
 from maskline.demo.wire import Address, Wire
 
 SHARED_CALLS = 5000  # most calls of one shared SIPp process
 NOT_FOUND = Reject(404, "Not Found")
-
-
-@dataclass(eq=False, slots=True)
-class _Process:
-    """A SIPp process and the calls it has."""
-
-    sipp: Sipp
-    make: Callable[[str], Call] | None = None  # of a caller: the call that begins with this Call-ID
-    calls: list[Call] = field(default_factory=list)
 
 
 class Carrier:
@@ -62,10 +55,8 @@ class Carrier:
         self._behaviours: list[tuple[str | None, Behaviour]] = []
         self._incoming: asyncio.Queue[Call] = asyncio.Queue()
         self._by_call_id: dict[str, Call] = {}
-        self._process_of: dict[str, _Process] = {}
         self._backlog: dict[str, list[bytes]] = {}  # what came in while SIPp was starting
-        self._by_port: dict[int, _Process] = {}
-        self._shared: dict[object, asyncio.Future[_Process]] = {}
+        self._shared: dict[Codec, asyncio.Future[Process]] = {}
         self._counter = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[BaseException] = []
@@ -73,6 +64,7 @@ class Carrier:
         self._sink_port = 0
         self._sink: asyncio.DatagramTransport | None = None
         self._folder: Path | None = None
+        self._processes: Processes | None = None
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -82,6 +74,7 @@ class Carrier:
         if self.port == 0:
             raise ValueError("a carrier needs a port of its own")
         self._folder = Path(tempfile.mkdtemp(prefix="maskline-carrier-"))
+        self._processes = Processes(self._sipp, self._folder, self._own)
         self._sink, _ = await loop.create_datagram_endpoint(Sink, local_addr=(self.host, 0))
         self._sink_port = self._sink.get_extra_info("sockname")[1]
         return self
@@ -90,7 +83,8 @@ class Carrier:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(process.sipp.end() for process in self._by_port.values()))
+        if self._processes is not None:
+            await self._processes.end()
         for call in self.calls:
             if call.media is not None:
                 await call.media.close()
@@ -154,14 +148,16 @@ class Carrier:
                 proves_itself=spec.auth is not None,
             )
 
-        body = spec.sdp or sip.sdp(self.host, media.port, spec.codecs)
-        words = {word: literal(text) for word, text in self._caller_words(spec, tag, body).items()}
+        if spec.event_type is not None:
+            media.event_type = spec.event_type
+        body = spec.sdp or sip.sdp(self.host, media.port, spec.codecs, event_type=spec.event_type)
+        words = {word: literal(text) for word, text in self._words(spec, tag, body).items()}
         job = SippJob(
             "caller", words, (self.host, free_port(self.host)), self._inner,
             limit_s=spec.limit_s, call_id=spec.call_id,
         )  # fmt: skip
-        process = await self._start(job, make=make)
-        return (await self._begun(process, 1))[0]
+        process = await self._running.start(job, make)
+        return (await process.begun(1))[0]
 
     async def bulk(
         self, rows: Sequence[tuple[str, str]], *, rate: float = 20.0, limit_s: int = 180
@@ -176,13 +172,13 @@ class Carrier:
         def make(call_id: str) -> Call:
             return Call(call_id, is_caller=True, exchange=self)
 
-        words = self._caller_words(spec, tag, sip.sdp(self.host, self._sink_port, spec.codecs))
+        words = self._words(spec, tag, sip.sdp(self.host, self._sink_port, spec.codecs))
         job = SippJob(
             "caller", words, (self.host, free_port(self.host)), self._inner, calls=len(rows),
             rate=rate, limit_s=limit_s, fields=rows, call_id=f"%u-{tag}-%p@%s",
         )  # fmt: skip
-        process = await self._start(job, make=make)
-        return await self._begun(process, len(rows), 10 + len(rows) / rate)
+        process = await self._running.start(job, make)
+        return await process.begun(len(rows), 10 + len(rows) / rate)
 
     def received_bytes(self) -> bytes:
         """Every SIP byte that ever reached this carrier."""
@@ -193,7 +189,7 @@ class Carrier:
 
     def tell_sipp(self, call: Call, data: bytes) -> None:
         """See `Exchange`."""
-        process = self._process_of.get(call.id)
+        process = self._running.of_call(call)
         if process is None or self._wire is None:
             raise SippFailed(call.story())
         self._wire.to_sipp(data, process.sipp.job.local)
@@ -210,16 +206,23 @@ class Carrier:
             raise DemoError("the carrier is not open")
         return self._wire.inner_address
 
+    @property
+    def _running(self) -> Processes:
+        if self._processes is None:
+            raise DemoError("the carrier is not open")
+        return self._processes
+
     def _from_sipp(self, data: bytes, addr: Address) -> None:
         data = unveil(data)
         message = Message(data)
         call = self._by_call_id.get(message.call_id)
         if call is None:
-            process = self._by_port.get(addr[1])
+            process = self._running.of_port(addr[1])
             if process is None or process.make is None:
                 return
             call = process.make(message.call_id)
-            self._adopt(call, process)
+            self._keep(call)
+            self._running.give(process, call)
         self._send(call, call.dress(data))
 
     def _send(self, call: Call, data: bytes) -> None:
@@ -248,7 +251,7 @@ class Carrier:
         call.peer = addr
         call.on_received(message, now)
         mine = not message.is_request and "z9hG4bK-wire-" in message.header("via")
-        process = self._process_of.get(call.id)
+        process = self._running.of_call(call)
         if process is not None and not mine:
             self._wire.to_sipp(data, process.sipp.job.local)
         elif (backlog := self._backlog.get(call.id)) is not None:
@@ -268,8 +271,7 @@ class Carrier:
         """A new call came in: find out what the phone does, and do it."""
         behaviour = self._behaviour_for(invite.user())
         call = Call(invite.call_id, is_caller=False, exchange=self, peer=addr)
-        self.calls.append(call)
-        self._by_call_id[call.id] = call
+        self._keep(call)
         loop = asyncio.get_running_loop()
         call.on_received(invite, loop.time())
         if isinstance(behaviour, Silence):
@@ -281,8 +283,7 @@ class Carrier:
         except (SippFailed, TimeoutError) as error:
             call.give_up(str(error), loop.time())
             raise
-        process.calls.append(call)
-        self._process_of[call.id] = process
+        self._running.give(process, call)
         assert self._wire is not None
         for data in backlog:
             self._wire.to_sipp(data, process.sipp.job.local)
@@ -297,7 +298,7 @@ class Carrier:
 
     # -- processes -------------------------------------------------------------------------------
 
-    async def _callee_process(self, call: Call, behaviour: Behaviour, invite: Message) -> _Process:
+    async def _callee_process(self, call: Call, behaviour: Behaviour, invite: Message) -> Process:
         stream = sip.stream_of(invite.body)
         codec = stream.codecs[0] if stream else Codec.ALAW
         if isinstance(behaviour, Answer | Ring) and behaviour.shared:
@@ -315,87 +316,32 @@ class Carrier:
                 pass
         call.media = media
         job = self._callee_job(media.port, codec)
-        process = await self._start(job)
+        process = await self._running.start(job)
         await process.sipp.listening()
         return process
 
-    async def _shared_process(self, codec: Codec) -> _Process:
+    async def _shared_process(self, codec: Codec) -> Process:
         future = self._shared.get(codec)
         if future is None:
             future = self._shared[codec] = asyncio.get_running_loop().create_future()
             job = replace(self._callee_job(self._sink_port, codec), calls=SHARED_CALLS, limit_s=600)
-            process = await self._start(job)
+            process = await self._running.start(job)
             await process.sipp.listening()
             future.set_result(process)
         return await future
 
     def _callee_job(self, media_port: int, codec: Codec) -> SippJob:
-        words = {
-            "host": self.host,
-            "port": str(self.port),
-            "tag": f"callee{next(self._counter)}",
-            "contact": f"<sip:phone@{self.host}:{self.port}>",
-            "sdp": sip.sdp(self.host, media_port, (codec,)),
-        }
+        media = sip.Stream(self.host, media_port, (codec,), sip.EVENT_TYPE)
+        words = callee_words((self.host, self.port), f"callee{next(self._counter)}", media)
         return SippJob("callee", words, (self.host, free_port(self.host)), self._inner)
 
-    def _caller_words(self, spec: CallSpec, tag: str, body: str) -> dict[str, str]:
-        user = spec.from_ if spec.from_ is not None else "anonymous"
-        host = self.host if spec.from_ is not None else "anonymous.invalid"
-        from_header = spec.from_header or f"{spec.display} <sip:{user}@{host}>".strip()
-        names = {line.partition(":")[0].strip().lower() for line in spec.headers}
-        usual = [("max-forwards", "Max-Forwards: 70"), ("user-agent", f"User-Agent: {self.name}")]
-        lines = [line for name, line in usual if name not in names]
-        username, password = spec.auth or ("", "")
-        return {
-            "uri": spec.uri or f"sip:{spec.number}@{self.toward[0]}:{self.toward[1]}",
-            "host": self.host,
-            "port": str(self.port),
-            "from": from_header,
-            "tag": tag,
-            "contact": spec.contact or f"<sip:{user}@{self.host}:{self.port}>",
-            "headers": "\n".join([*lines, *spec.headers]),
-            "username": username,
-            "password": password,
-            "sdp": body,
-        }
+    def _words(self, spec: CallSpec, tag: str, body: str) -> dict[str, str]:
+        ours = (self.host, self.port)
+        return caller_words(spec, body, name=self.name, tag=tag, ours=ours, toward=self.toward)
 
-    async def _start(self, job: SippJob, *, make: Callable[[str], Call] | None = None) -> _Process:
-        assert self._folder is not None
-        folder = self._folder / f"{job.scenario}-{next(self._counter)}"
-        process = _Process(await Sipp.start(self._sipp, job, folder), make)
-        self._by_port[job.local[1]] = process
-        self._own(self._reap(process))
-        return process
-
-    async def _reap(self, process: _Process) -> None:
-        """When SIPp is gone, its calls are over, whatever they were."""
-        code = await process.sipp.process.wait()
-        self._by_port.pop(process.sipp.job.local[1], None)
-        why = f"SIPp ended with {code}. {process.sipp.complaint()}" if code else ""
-        now = asyncio.get_running_loop().time()
-        for call in process.calls:
-            self._process_of.pop(call.id, None)
-            call.give_up(why, now)
-
-    def _adopt(self, call: Call, process: _Process) -> None:
+    def _keep(self, call: Call) -> None:
         self.calls.append(call)
-        process.calls.append(call)
         self._by_call_id[call.id] = call
-        self._process_of[call.id] = process
-
-    async def _begun(self, process: _Process, count: int, timeout_s: float = 10.0) -> list[Call]:
-        try:
-            async with asyncio.timeout(timeout_s):
-                while len(process.calls) < count:
-                    if process.sipp.process.returncode is not None:
-                        raise SippFailed(process.sipp.complaint())
-                    await asyncio.sleep(0.005)
-        except TimeoutError:
-            raise SippFailed(
-                f"{len(process.calls)} of {count} calls begun. {process.sipp.complaint()}"
-            ) from None
-        return list(process.calls)
 
     def _own(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from enum import IntEnum
 from functools import cache
@@ -33,9 +34,25 @@ def decode(payload: bytes, codec: Codec) -> list[int]:
 
 
 def encode(samples: Sequence[int], codec: Codec) -> bytes:
-    """Each sample as the nearest code word. Slow and exact: meant for a frame, not for a stream."""
-    table = decode_table(codec)
-    return bytes(min(range(256), key=lambda code: abs(table[code] - sample)) for sample in samples)
+    """Each sample as the nearest code word."""
+    levels, codes = _levels(codec)
+    return bytes(codes[_nearest(levels, sample)] for sample in samples)
+
+
+@cache
+def _levels(codec: Codec) -> tuple[tuple[int, ...], bytes]:
+    """What can be said, in order, and the code words for it."""
+    by_level = {level: code for code, level in enumerate(decode_table(codec))}
+    levels = tuple(sorted(by_level))
+    return levels, bytes(by_level[level] for level in levels)
+
+
+def _nearest(levels: Sequence[int], sample: int) -> int:
+    """The place in `levels` of the one nearest to `sample`."""
+    above = bisect_left(levels, sample)
+    if above == 0 or above == len(levels):
+        return min(above, len(levels) - 1)
+    return above if levels[above] - sample < sample - levels[above - 1] else above - 1
 
 
 @cache

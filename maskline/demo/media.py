@@ -1,4 +1,4 @@
-"""One end of an RTP stream (RFC 3550): sends a tone at the exact pace, keeps what arrives.
+"""One end of an RTP stream (RFC 3550): sends a tone and keys at the exact pace, keeps what arrives.
 
 What was heard is worked out afterwards, from the payloads, so that listening costs nothing during a
 call. It checks audio, never packet counts.
@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self, cast
 
-from maskline.demo import g711, tones
+from maskline.demo import dtmf, g711, tones
+from maskline.demo.dtmf import Pace
 from maskline.demo.g711 import FRAME_MS, FRAME_SAMPLES, Codec
+from maskline.demo.sip import EVENT_TYPE
+from maskline.demo.sounds import Ear, Sound
 
 HEADER = struct.Struct("!BBHII")
 MOST_FRAMES = 50 * 1800  # half an hour of audio; what comes after is not kept
@@ -39,6 +42,7 @@ class Heard:
     gaps_ms: tuple[int, ...] = ()  # holes between two stretches of tone
     audible_ms: int = 0  # anything above line noise, speech included
     total_ms: int = 0  # all audio that arrived, silence included
+    keys: str = ""  # by RFC 4733, and those heard as dual tones after them
 
     @property
     def loudest_hz(self) -> int | None:
@@ -63,10 +67,17 @@ class MediaEndpoint(asyncio.DatagramProtocol):
         self.sent_frames = 0
         self.tone_hz: int | None = None  # None sends silence
         self.codec = Codec.ALAW
+        self.event_type = EVENT_TYPE  # of the telephone-events that come to us
         self.first_source: tuple[str, int] | None = None
         self._transport: asyncio.DatagramTransport | None = None
         self._target: tuple[str, int] | None = None
         self._pacer: asyncio.Task[None] | None = None
+        self._their_event_type: int | None = None
+        self._keys: deque[dtmf.Packet] = deque()
+        self._let_go = asyncio.Event()  # no key is held, and none waits
+        self._let_go.set()
+        self._ear = Ear()
+        self._heard_frames = 0
 
     @classmethod
     async def open(cls, host: str) -> Self:
@@ -83,16 +94,38 @@ class MediaEndpoint(asyncio.DatagramProtocol):
         port: int = self._transport.get_extra_info("sockname")[1]
         return port
 
-    def send_to(self, host: str, port: int, codec: Codec) -> None:
+    def send_to(
+        self, host: str, port: int, codec: Codec, event_type: int | None = EVENT_TYPE
+    ) -> None:
         """Send to `host`:`port`, one frame every 20 ms. Called again, it changes the target."""
         self._target = (host, port)
         self.codec = codec
+        self._their_event_type = event_type
         if self._pacer is None:
             self._pacer = asyncio.create_task(self._pace(), name="rtp-pacer")
 
     def hold(self) -> None:
-        """Send nothing until `send_to` is called again."""
+        """Send nothing until `send_to` is called again. Keys that wait are forgotten."""
         self._target = None
+        self._keys.clear()
+        self._let_go.set()
+
+    async def press(self, keys: str, pace: Pace, *, in_band: bool) -> None:
+        """Press `keys`, in place of the tone; returns when the last was let go.
+
+        Raises ValueError for what is no key, or for events where the other side takes none.
+        """
+        if in_band:
+            row = dtmf.tones(keys, pace, self.codec)
+        elif self._their_event_type is None:
+            raise ValueError("the other side takes no telephone-events")
+        else:
+            row = dtmf.events(keys, pace)
+        packets = list(row)
+        if self._target is not None:
+            self._keys += packets
+            self._let_go.clear()
+            await self._let_go.wait()
 
     async def close(self) -> None:
         """Stop sending and free the port."""
@@ -112,7 +145,17 @@ class MediaEndpoint(asyncio.DatagramProtocol):
 
     def heard(self, *, since: float = 0.0) -> Heard:
         """What arrived from loop time `since` on, told as tones, gaps and audible time."""
-        return listen([frame for frame in self.frames if frame.at >= since])
+        recent = [frame for frame in self.frames if frame.at >= since]
+        return listen(recent, self.event_type)
+
+    def find(self, sound: Sound) -> int | None:
+        """Where the whole of `sound` began, in ms of the audio that arrived; None: not yet."""
+        arrived = self.frames[self._heard_frames :]
+        self._heard_frames += len(arrived)
+        for frame in arrived:
+            if frame.payload_type in (Codec.ALAW, Codec.ULAW):
+                self._ear.add(g711.decode(frame.payload, Codec(frame.payload_type)))
+        return self._ear.find(sound)
 
     def heard_enough(self, hz: int, ms: int) -> bool:
         """Whether the last `ms` of arrived audio are one stretch of `hz`."""
@@ -144,14 +187,26 @@ class MediaEndpoint(asyncio.DatagramProtocol):
         begin, tick = loop.time(), 0
         while True:
             if self._target is not None:
-                payload = self._payload()
-                header = HEADER.pack(
-                    0x80, self.codec, tick & 0xFFFF, tick * FRAME_SAMPLES & 0xFFFFFFFF, ssrc
-                )
-                self._transport.sendto(header + payload, self._target)
+                self._transport.sendto(self._packet(tick, ssrc), self._target)
                 self.sent_frames += 1
             tick += 1
             await asyncio.sleep(max(0.0, begin + tick * FRAME_MS / 1000 - loop.time()))
+
+    def _packet(self, tick: int, ssrc: int) -> bytes:
+        """The next key's, or the tone's."""
+        kind: int = self.codec
+        marker = back = 0
+        payload: bytes | None = None
+        if self._keys:
+            key = self._keys.popleft()
+            payload, marker, back = key.payload, key.marker << 7, key.back
+            if key.event and self._their_event_type is not None:
+                kind = self._their_event_type
+            if not self._keys:
+                self._let_go.set()
+        timestamp = (tick * FRAME_SAMPLES - back) & 0xFFFFFFFF
+        header = HEADER.pack(0x80, marker | kind, tick & 0xFFFF, timestamp, ssrc)
+        return header + (self._payload() if payload is None else payload)
 
     def _payload(self) -> bytes:
         if self.tone_hz is None:
@@ -173,7 +228,7 @@ class Sink(asyncio.DatagramProtocol):
         """Nothing was sent, so nothing can have failed."""
 
 
-def listen(frames: list[Frame]) -> Heard:
+def listen(frames: list[Frame], event_type: int = EVENT_TYPE) -> Heard:
     """Tell what `frames` sound like.
 
     A gap is measured in RTP time; by arrival where the source changed.
@@ -183,23 +238,30 @@ def listen(frames: list[Frame]) -> Heard:
     audible = total = 0
     previous: Frame | None = None
     last_hz: int | None = None
+    events: list[tuple[int, bytes]] = []
+    pressed: list[str | None] = []  # by frame
     for frame in sorted(frames, key=lambda one: (one.at, one.sequence)):
+        if frame.payload_type == event_type:
+            events.append((frame.timestamp, frame.payload))
         if frame.payload_type not in (Codec.ALAW, Codec.ULAW):
             continue
         samples = g711.decode(frame.payload, Codec(frame.payload_type))
         length_ms = len(samples) * 1000 // g711.RATE_HZ
         total += length_ms
         if not tones.is_audible(samples):
+            pressed.append(None)
             continue
         audible += length_ms
         hz = tones.dominant_hz(samples, last_hz)
+        pressed.append(dtmf.key_in(samples) if hz is None else None)
         if hz is None:
             continue
         tone_ms[hz] += length_ms
         if previous is not None and (hole := _hole_ms(previous, frame)) > 0:
             gaps.append(hole)
         previous, last_hz = frame, hz
-    return Heard(dict(tone_ms), tuple(gaps), audible, total)
+    keys = dtmf.keys_of_events(events) + dtmf.keys_of_frames(pressed)
+    return Heard(dict(tone_ms), tuple(gaps), audible, total, keys)
 
 
 def _hole_ms(before: Frame, after: Frame) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import assert_never
 
 from maskline.demo.behaviour import Answer, Behaviour, Manual, Reject, Ring, Silence, Trying
-from maskline.demo.call import Call, CallState
+from maskline.demo.call import Call
 from maskline.demo.errors import NotReached
+from maskline.demo.spec import CallState
 
 
 async def act(call: Call, behaviour: Behaviour) -> None:

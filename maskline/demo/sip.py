@@ -20,6 +20,7 @@ _COMPACT = {
     "m": "contact",
     "l": "content-length",
 }
+EVENT_TYPE = 101  # the payload type that everybody gives to telephone-events
 _NAMES = {Codec.ALAW: "PCMA/8000", Codec.ULAW: "PCMU/8000"}
 
 
@@ -125,6 +126,7 @@ class Stream:
     host: str
     port: int
     codecs: tuple[Codec, ...]
+    event_type: int | None = None  # payload type of telephone-events, where it takes them
 
 
 def stream_of(body: str) -> Stream | None:
@@ -135,26 +137,32 @@ def stream_of(body: str) -> Stream | None:
         return None
     known = {int(codec): codec for codec in Codec}
     codecs = tuple(known[int(word)] for word in media[2].split() if int(word) in known)
-    return Stream(address[1], int(media[1]), codecs) if codecs else None
+    events = re.search(r"^a=rtpmap:(\d+) telephone-event/8000", body, re.MULTILINE | re.IGNORECASE)
+    event_type = int(events[1]) if events and events[1] in media[2].split() else None
+    return Stream(address[1], int(media[1]), codecs, event_type) if codecs else None
 
 
-def sdp(host: str, port: int, codecs: Sequence[Codec], extra: Iterable[str] = ()) -> str:
-    """An SDP body with one audio stream; lines end in CR LF."""
+def sdp(
+    host: str,
+    port: int,
+    codecs: Sequence[Codec],
+    extra: Iterable[str] = (),
+    event_type: int | None = EVENT_TYPE,
+) -> str:
+    """An SDP body with one audio stream; lines end in CR LF. `event_type` None: no RFC 4733."""
+    types = [*map(int, codecs), *([event_type] if event_type is not None else [])]
     lines = [
         "v=0",
         f"o=carrier 1 1 IN IP4 {host}",
         "s=-",
         f"c=IN IP4 {host}",
         "t=0 0",
-        f"m=audio {port} RTP/AVP {' '.join(str(int(codec)) for codec in codecs)} 101",
+        f"m=audio {port} RTP/AVP {' '.join(map(str, types))}",
         *(f"a=rtpmap:{int(codec)} {_NAMES[codec]}" for codec in codecs),
-        "a=rtpmap:101 telephone-event/8000",
-        "a=fmtp:101 0-16",
-        "a=ptime:20",
-        "a=sendrecv",
-        *extra,
     ]
-    return "\r\n".join(lines) + "\r\n"
+    if event_type is not None:
+        lines += [f"a=rtpmap:{event_type} telephone-event/8000", f"a=fmtp:{event_type} 0-16"]
+    return "\r\n".join([*lines, "a=ptime:20", "a=sendrecv", *extra]) + "\r\n"
 
 
 def answer_to(request: Message, status: str, headers: Iterable[str] = ()) -> bytes:

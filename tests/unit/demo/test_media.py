@@ -32,6 +32,15 @@ def test_g711_decodes_what_the_recommendation_says(codec: Codec) -> None:
 
 
 @pytest.mark.parametrize("codec", list(Codec))
+def test_g711_encodes_to_the_nearest_word(codec: Codec) -> None:
+    table = g711.decode_table(codec)
+    assert g711.decode(g711.encode(table, codec), codec) == list(table)
+    for sample in (*range(-40_000, 40_000, 777), -1, 0, 1):
+        [code] = g711.encode([sample], codec)
+        assert abs(table[code] - sample) == min(abs(level - sample) for level in table)
+
+
+@pytest.mark.parametrize("codec", list(Codec))
 @pytest.mark.parametrize("hz", [50, 450, 700, 1000, 2000, 3400, 3950])
 def test_a_tone_is_heard_as_itself(codec: Codec, hz: int) -> None:
     samples = g711.decode(g711.tone_frame(hz, codec), codec)
