@@ -17,6 +17,14 @@ from masking.model import ChannelPolicy, Lease, Listing, Participant, ProxyNumbe
 from masking.rules import ListingRules
 
 
+class ListingState(StrEnum):
+    """What a listing number does at a moment: it takes new callers (`live`) or none."""
+
+    LIVE = "live"
+    CLOSED = "closed"
+    EXPIRED = "expired"
+
+
 @dataclass(frozen=True, slots=True)
 class Rotation:
     """When a listing shows another number."""
@@ -51,10 +59,15 @@ class ListingNumber:
     channel_policy: ChannelPolicy = ChannelPolicy.APP_THEN_GSM
     rotation: Rotation = Rotation()
 
+    def state(self, now: datetime) -> ListingState:
+        """`closed` wins over `expired`: it says what the platform did."""
+        if self.closed_at is not None and self.closed_at <= now:
+            return ListingState.CLOSED
+        return ListingState.EXPIRED if self.expires_at <= now else ListingState.LIVE
+
     def live(self, now: datetime) -> bool:
         """Whether new callers reach it at `now`."""
-        closed = self.closed_at is not None and self.closed_at <= now
-        return not closed and now < self.expires_at
+        return self.state(now) is ListingState.LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +163,11 @@ def reached(number: ListingNumber, rest: timedelta, now: datetime) -> bool:
 
 
 def same_conversation(number: ListingNumber, session: Session, caller: Role) -> bool:
-    """Whether `session` is already what a new caller of `number` would get: a talk with the same
-    seller, on the same phone, about the same listing. `caller` is the caller's role in it."""
+    """Whether `session` is already what a new caller of `number` would get.
+
+    That is, a talk with the same seller on the same phone about the same listing; `caller` is the
+    caller's role in it.
+    """
     other = session.other(caller)
     about = session.listing.id if session.listing is not None else None
     seller = (number.callee.user_id, number.callee.phone, number.listing.id)

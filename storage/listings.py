@@ -22,7 +22,7 @@ from masking.errors import (
     UnknownPool,
 )
 from masking.listing import ListingDraft, ListingNumber, Rotation, Shown
-from masking.model import Listing, NumberState, Pool, ProxyNumber
+from masking.model import Listing, NumberState, Pool
 from masking.notice import Notice, NoticeKind
 from storage import numbers as number_rows
 from storage import outbox, places
@@ -34,7 +34,6 @@ from storage.listing_rows import (
     with_last,
     with_place,
 )
-from storage.number_cache import numbers_of
 from storage.pages import Order, Page
 from storage.places import Entropy
 from storage.schema import listing_numbers, numbers, pools, shown_numbers
@@ -121,27 +120,31 @@ def create(
         raise PhoneMissing(field="seller.phone")
     if conn.execute(_IS_PROXY, {"phone": phone}).scalar_one():
         raise PhoneIsProxy(field="seller.phone")
-    place = places.find(conn, pool, _known(conn, pool, version), now=now, entropy=entropy)
+    stock = number_rows.stock(conn, pool.name, version)
+    place = places.find(conn, pool, stock, phone, now=now, entropy=entropy)
     conn.execute(_INSERT, listing_row(number, phone, vault))
     return _show(conn, number, 0, place, now)
 
 
-def get(conn: Connection, vault: Vault, listing_number_id: str) -> ListingNumber | None:
-    """The listing number of that id, with what it shows or showed last. Raises SealBroken."""
+def get(conn: Connection, vault: Vault | None, listing_number_id: str) -> ListingNumber | None:
+    """The listing number of that id, with what it shows or showed last.
+
+    Without a vault its phone stays sealed and is None. Raises SealBroken.
+    """
     row = conn.execute(_BY_ID, {"wanted": listing_number_id}).first()
     return None if row is None else listing_number_of(row, vault)
 
 
 def page(
     conn: Connection,
-    vault: Vault,
+    vault: Vault | None,
     *,
     listing_id: str | None = None,
     user_id: str | None = None,
     limit: int = 100,
     cursor: str | None = None,
 ) -> Page[ListingNumber]:
-    """Listing numbers, the newest first. Raises BadCursor, SealBroken."""
+    """Listing numbers, the newest first; see `get`. Raises BadCursor, SealBroken."""
     query = with_last()
     if listing_id is not None:
         query = query.where(listing_numbers.c.listing_id == listing_id)
@@ -175,13 +178,19 @@ def any_extension(conn: Connection, number_id: int) -> bool:
 
 
 def change(
-    conn: Connection, listing_number_id: str, wanted: Change, *, now: datetime, entropy: Entropy
+    conn: Connection,
+    vault: Vault,
+    listing_number_id: str,
+    wanted: Change,
+    *,
+    now: datetime,
+    entropy: Entropy,
 ) -> None:
     """Carry out a change, all of it or none.
 
     Raises UnknownListingNumber, ListingNumberOver, TtlOutOfRange, NothingToShow.
     """
-    number, turn = _locked(conn, listing_number_id)
+    number, turn = _locked(conn, vault, listing_number_id)
     listing.must_live(number, now)
     changed: dict[str, Any] = {}
     if wanted.title is not None:
@@ -213,7 +222,7 @@ def close(conn: Connection, listing_number_id: str, now: datetime) -> None:
 
     One that is over stays as it is. Raises UnknownListingNumber.
     """
-    number, turn = _locked(conn, listing_number_id)
+    number, turn = _locked(conn, None, listing_number_id)
     if not number.live(now):
         return
     number = listing.close(number, now)
@@ -237,7 +246,8 @@ def rotate(
     anything.
     """
     pool, version = _pool(conn, number.pool)
-    place = places.find(conn, pool, _known(conn, pool, version), now=now, entropy=entropy)
+    stock = number_rows.stock(conn, pool.name, version)
+    place = places.find(conn, pool, stock, number.callee.phone, now=now, entropy=entropy)
     _hide(conn, number, turn, now)
     before = number.shown
     number = _show(conn, number, turn + 1, place, now)
@@ -248,7 +258,9 @@ def rotate(
     return number
 
 
-def rotate_due(conn: Connection, now: datetime, entropy: Entropy, *, at_most: int = 100) -> int:
+def rotate_due(
+    conn: Connection, vault: Vault, now: datetime, entropy: Entropy, *, at_most: int = 100
+) -> int:
     """Rotate what is due: shown long enough, or on a number that drains. Says how many.
 
     Where the pool has nothing else to show, the number stays for another hour.
@@ -256,7 +268,19 @@ def rotate_due(conn: Connection, now: datetime, entropy: Entropy, *, at_most: in
     due = [row[0] for row in conn.execute(_DUE, {"at": now, "at_most": at_most})]
     draining = {"at": now, "at_most": max(at_most - len(due), 1)}
     due += [row[0] for row in conn.execute(_DRAINING, draining)]
-    return sum(_rotate_if_due(conn, one, now, entropy) for one in dict.fromkeys(due[:at_most]))
+    return sum(
+        _rotate_if_due(conn, vault, one, now, entropy) for one in dict.fromkeys(due[:at_most])
+    )
+
+
+def rotate_full(
+    conn: Connection, vault: Vault, listing_number_id: str, *, now: datetime, entropy: Entropy
+) -> None:
+    """Show another place if the one shown brought enough callers; `rotate_due` where none is free.
+
+    The caller holds the lock of the listing number.
+    """
+    _rotate_if_due(conn, vault, listing_number_id, now, entropy)
 
 
 def sweep(conn: Connection, now: datetime, *, at_most: int = 1000) -> int:
@@ -264,12 +288,14 @@ def sweep(conn: Connection, now: datetime, *, at_most: int = 1000) -> int:
     return places.sweep(conn, now, at_most=at_most)
 
 
-def _rotate_if_due(conn: Connection, wanted: str, now: datetime, entropy: Entropy) -> bool:
+def _rotate_if_due(
+    conn: Connection, vault: Vault, wanted: str, now: datetime, entropy: Entropy
+) -> bool:
     found = conn.execute(_LOCK_IF_IDLE, {"wanted": wanted}).first()
     row = None if found is None else conn.execute(_BY_ID, {"wanted": wanted}).first()
     if row is None:
         return False
-    number, turn = listing_number_of(row, None), row.turn
+    number, turn = listing_number_of(row, vault), row.turn
     if number.shown is None or not number.live(now):
         return _postpone(conn, number, turn, None)
     why = _why_due(number, number.shown, now)
@@ -314,12 +340,12 @@ def _hide(conn: Connection, number: ListingNumber, turn: int, now: datetime) -> 
     conn.execute(hidden, {"of_listing": number.id, "at_turn": turn})
 
 
-def _locked(conn: Connection, wanted: str) -> tuple[ListingNumber, int]:
-    """The listing number without its phone, and its turn; nobody else changes it meanwhile."""
+def _locked(conn: Connection, vault: Vault | None, wanted: str) -> tuple[ListingNumber, int]:
+    """The listing number, and its turn; nobody else changes it meanwhile."""
     if conn.execute(_LOCK, {"wanted": wanted}).first() is None:
         raise UnknownListingNumber
     row: Row[Any] = conn.execute(_BY_ID, {"wanted": wanted}).one()
-    return listing_number_of(row, None), row.turn
+    return listing_number_of(row, vault), row.turn
 
 
 def _pool(conn: Connection, name: str) -> tuple[Pool, int]:
@@ -327,10 +353,6 @@ def _pool(conn: Connection, name: str) -> tuple[Pool, int]:
     if row is None:
         raise UnknownPool(name)
     return number_rows.pool_of(row), row.version
-
-
-def _known(conn: Connection, pool: Pool, version: int) -> tuple[ProxyNumber, ...]:
-    return numbers_of(conn, pool.name, version, lambda: number_rows.active(conn, pool.name))
 
 
 def _rotated(

@@ -15,15 +15,18 @@ Two who want one place at once: `uq_shown_numbers_active` lets one have it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, exists, func, select, tuple_, update
 
+from masking.areas import areas_of
 from masking.errors import NothingToShow
 from masking.listing import extension
-from masking.model import NumberState, Pool, ProxyNumber
+from masking.model import NumberState, Phone, Pool, ProxyNumber
+from masking.stock import Circle, Stock
 from storage import numbers as number_rows
 from storage.schema import numbers, pools, shown_numbers
 
@@ -95,17 +98,25 @@ _STILL_SHOWN: Final = select(exists().where(shown_numbers.c.active, _of_number))
 
 
 def find(
-    conn: Connection, pool: Pool, known: Sequence[ProxyNumber], *, now: datetime, entropy: Entropy
+    conn: Connection,
+    pool: Pool,
+    stock: Stock,
+    phone: Phone | None,
+    *,
+    now: datetime,
+    entropy: Entropy,
 ) -> Place:
     """A place that is free from now on; nobody has it yet. Raises NothingToShow.
 
-    `known` are the pool's active numbers, those that are better for the listing first. The same
-    work run again finds another place.
+    Of numbers that nobody took, those of the area of `phone`, the seller's, come first where the
+    pool's rules want that. The same work run again finds another place.
     """
     rules = pool.rules.listings
     length = rules.extension_length if rules.shared else 0
+    areas = _Areas(stock, phone if pool.rules.numbers.geo else None, pool.rules.numbers.areas)
+    known = (*stock.shown.numbers, *stock.free.numbers)
     found = (
-        (_shared(conn, known, length, entropy) if length else _unshown(known, entropy))
+        (_shared(conn, areas, length, entropy) if length else areas.unshown(entropy))
         or _longest_free(conn, pool.name, length, now)
         or _searched(conn, known, length, entropy)
     )
@@ -140,17 +151,53 @@ def sweep(conn: Connection, now: datetime, *, at_most: int) -> int:
     return swept
 
 
-def _unshown(known: Sequence[ProxyNumber], entropy: Entropy) -> Place | None:
-    fresh = [number for number in known if not number.shown]
-    return (fresh[_below(len(fresh), entropy)], "") if fresh else None
+@dataclass(frozen=True, slots=True)
+class _Areas:
+    """A pool's active numbers by how near they are to a seller. `repr` never shows the phone."""
+
+    stock: Stock
+    phone: Phone | None = field(repr=False)
+    listed: tuple[str, ...]  # the pool's own areas
+
+    def unshown(self, entropy: Entropy) -> Place | None:
+        """A number that no listing shows, of the nearest area that has one."""
+        for circle in self._unshown():
+            if len(circle):
+                return circle.numbers[_below(len(circle), entropy)], ""
+        return None
+
+    def opened(self) -> Sequence[ProxyNumber]:
+        """The numbers that listings show, of the nearest area that has any."""
+        shown = self.stock.shown.numbers
+        phone = self.phone
+        if phone is None:
+            return shown
+        cities = [areas_of(number.e164)[0] for number in shown]
+        near = [one for one, city in zip(shown, cities, strict=True) if _of_city(phone, city)]
+        return near or shown
+
+    def worth_opening(self, opened: Sequence[ProxyNumber]) -> bool:
+        """Whether the seller's city has numbers, but none that listings show yet."""
+        phone = self.phone
+        if phone is None or any(_of_city(phone, areas_of(one.e164)[0]) for one in opened[:1]):
+            return False
+        return any(len(circle) and area[:1] == "+" for circle, area in self.stock.near(phone))
+
+    def _unshown(self) -> Iterator[Circle]:
+        if self.phone is not None:
+            yield from (circle for circle, _ in self.stock.near(self.phone))
+            yield from (self.stock.within(area) for area in self.listed)
+        yield self.stock.free
 
 
-def _shared(
-    conn: Connection, known: Sequence[ProxyNumber], length: int, entropy: Entropy
-) -> Place | None:
-    opened = [number for number in known if number.shown]
+def _of_city(phone: Phone, city: str | None) -> bool:
+    return city is not None and phone.startswith(city)
+
+
+def _shared(conn: Connection, areas: _Areas, length: int, entropy: Entropy) -> Place | None:
+    opened = areas.opened()
     free: list[Place] = []
-    if opened:
+    if opened and not areas.worth_opening(opened):
         tried = [
             (opened[_below(len(opened), entropy)], extension(length, entropy))
             for _ in range(_PROBES)
@@ -159,7 +206,7 @@ def _shared(
         free = [one for one in tried if (one[0].id, one[1]) not in taken]
         if not taken:
             return free[0]
-    fresh = _unshown(known, entropy)
+    fresh = areas.unshown(entropy)
     if fresh is not None:
         return fresh[0], extension(length, entropy)
     return free[0] if free else None
@@ -179,7 +226,7 @@ def _longest_free(conn: Connection, pool: str, length: int, now: datetime) -> Pl
     return number_rows.number_of(row), row.extension
 
 
-def _give_up(conn: Connection, rows: Iterable[Row[Any]]) -> None:
+def _give_up(conn: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
     conn.execute(
         _GIVE_UP, [{"of_listing": row.listing_number_id, "at_turn": row.turn} for row in rows]
     )
