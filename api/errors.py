@@ -104,6 +104,27 @@ class SessionNotFound(NotFound):
     title = "No such session"
 
 
+class WebhookNotFound(NotFound):
+    """No webhook has this id."""
+
+    error_id = "webhook_not_found"
+    title = "No such webhook"
+
+
+class DeliveryNotFound(NotFound):
+    """The webhook has no delivery with this id."""
+
+    error_id = "delivery_not_found"
+    title = "No such delivery"
+
+
+class ListingNumberNotFound(NotFound):
+    """No listing number has this id."""
+
+    error_id = "listing_number_not_found"
+    title = "No such listing number"
+
+
 class CallNotFound(NotFound):
     """No call has this id."""
 
@@ -193,6 +214,22 @@ class SessionExpired(Conflict):
     advice = "Create a new session: the numbers of an expired one are cooling down."
 
 
+class ListingNumberOver(Conflict):
+    """What is over cannot be changed."""
+
+    error_id = "listing_number_over"
+    title = "The listing number has expired or was closed"
+    advice = "Create a new one: its number may be shown by another listing by now."
+
+
+class ConversationNamed(Conflict):
+    """The conversation has its name already."""
+
+    error_id = "conversation_named"
+    title = "The conversation has a name, which stays"
+    advice = "Only a conversation that is held (`conversation_held`) can be named, and once."
+
+
 class TrunkExists(Conflict):
     """The name is taken."""
 
@@ -223,6 +260,14 @@ class NumberInUse(Conflict):
     error_id = "number_in_use"
     title = "The number is leased"
     advice = "Set its state to `draining` and delete it when its leases have run out."
+
+
+class TooManyWebhooks(Conflict):
+    """There may be no more."""
+
+    error_id = "too_many_webhooks"
+    title = "There are as many webhooks as there may be"
+    advice = "Remove one that is not needed: DELETE /v1/webhooks/{id}."
 
 
 class LastAdminKey(Conflict):

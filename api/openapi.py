@@ -35,9 +35,11 @@ _ABOUT: Final = (
 )
 _TAGS: Final = {
     Tag.SESSIONS: "Permissions for two participants to call each other.",
+    Tag.LISTINGS: "Numbers shown on listings, for callers whom the platform does not know.",
     Tag.BLOCKS: "Users who do not want calls from others.",
     Tag.CALLS: "What is kept of calls, and how people see it.",
     Tag.LIVE_CALLS: "What is up now.",
+    Tag.WEBHOOKS: "Where notices of what happened are sent, and what came of each.",
     Tag.TRUNKS: "SIP connections to carriers. Changes take effect without a restart.",
     Tag.POOLS: "Sets of proxy numbers with their rules.",
     Tag.NUMBERS: "Our numbers that stand in for people.",
@@ -233,7 +235,7 @@ def _success(route: Route, refs: _Refs) -> dict[str, Any]:
 
 _JSON: Final = "application/json"
 _TEXT: Final = {"type": "string"}
-_MEANINGS: Final = {200: "Here it is", 201: "Made", 204: "Gone"}
+_MEANINGS: Final = {200: "Here it is", 201: "Made", 202: "Under way", 204: "Gone"}
 
 
 def _errors(route: Route) -> list[type[ApiError]]:

@@ -29,9 +29,11 @@ class Tag(StrEnum):
     """The chapters of the reference."""
 
     SESSIONS = "Sessions"
+    LISTINGS = "Listing numbers"
     BLOCKS = "Blocks"
     CALLS = "Calls"
     LIVE_CALLS = "Live calls"
+    WEBHOOKS = "Webhooks"
     TRUNKS = "Trunks"
     POOLS = "Pools"
     NUMBERS = "Numbers"

@@ -10,6 +10,7 @@ from api import (
     headroom,
     history,
     keys,
+    listing_numbers,
     live_calls,
     numbers,
     pools,
@@ -21,6 +22,7 @@ from api.routing import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
     *sessions.ROUTES,
+    *listing_numbers.ROUTES,
     *blocks.ROUTES,
     *calls.ROUTES,
     *history.ROUTES,

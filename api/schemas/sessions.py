@@ -5,7 +5,6 @@ A participant's phone comes in here and never goes out: `ParticipantOut` has no 
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -24,6 +23,7 @@ from api.schemas.common import (
     PhoneField,
     ShortText,
 )
+from api.schemas.texts import refuse_phones
 from masking.lifecycle import MAX_TTL, MIN_TTL
 from masking.model import ChannelPolicy, Role, SessionState
 
@@ -60,11 +60,6 @@ class ParticipantIn(In):
     ] = Field(default_factory=dict)
 
 
-def _digits_of(phone: str) -> str:
-    """The part of a phone that stays when it is spelt without its country code."""
-    return phone[-10:] if len(phone) > 10 else phone[1:]
-
-
 def _participants(value: list[ParticipantIn]) -> list[ParticipantIn]:
     first, second = value
     if first.role is second.role:
@@ -92,16 +87,7 @@ class SessionIn(In):
 
     @model_validator(mode="after")
     def _no_phone_in_texts(self) -> Self:
-        """A phone written into a text would be shown to the other side."""
-        phones = [_digits_of(one.phone) for one in self.participants if one.phone is not None]
-        for field, text in self._texts():
-            digits = _NOT_DIGITS.sub("", text) if len(text) >= 7 else ""
-            if len(digits) >= 7 and any(phone in digits for phone in phones):
-                raise PydanticCustomError(
-                    "phone_in_text",
-                    "{field} holds a participant's phone: leave it out, it would be shown",
-                    {"field": field},
-                )
+        refuse_phones(self._texts(), [one.phone for one in self.participants])
         return self
 
     def _texts(self) -> list[tuple[str, str]]:
@@ -114,9 +100,6 @@ class SessionIn(In):
             if one.facts:
                 texts += [(f"{at}.facts", f"{key} {value}") for key, value in one.facts.items()]
         return texts
-
-
-_NOT_DIGITS = re.compile(r"[^0-9]+")
 
 
 class SessionPatch(In):

@@ -1,0 +1,31 @@
+"""Texts that are shown to the other side must not hold a participant's phone, however spelt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from pydantic_core import PydanticCustomError
+
+_NOT_DIGITS: Final = re.compile(r"[^0-9]+")
+_SHORTEST: Final = 7  # digits of a phone
+_NATIONAL: Final = 10  # digits of a long one that stay when it is spelt without its country code
+
+
+def refuse_phones(texts: Iterable[tuple[str, str]], phones: Sequence[str | None]) -> None:
+    """Raise for the first of `texts` (field, text) that holds one of `phones`."""
+    tails = [_tail(phone) for phone in phones if phone is not None]
+    for field, text in texts:
+        digits = _NOT_DIGITS.sub("", text) if len(text) >= _SHORTEST else ""
+        if len(digits) >= _SHORTEST and any(tail in digits for tail in tails):
+            raise PydanticCustomError(
+                "phone_in_text",
+                "{field} holds a participant's phone: leave it out, it would be shown",
+                {"field": field},
+            )
+
+
+def _tail(phone: str) -> str:
+    """The part of a phone that stays when it is spelt without its country code."""
+    return phone[-_NATIONAL:] if len(phone) > _NATIONAL else phone[1:]
