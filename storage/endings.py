@@ -37,7 +37,7 @@ _END_SESSION: Final = (
     .values(
         expires_at=_expires,
         closed_at=bindparam("closed"),
-        closed_why=bindparam("why"),
+        closed_why=bindparam("because"),
         last_call_at=bindparam("last_call"),
         noticed_at=case(  # a later end is to be told again
             (sessions.c.expires_at < _expires, None), else_=sessions.c.noticed_at
@@ -153,7 +153,7 @@ def calls_ended(conn: Connection, ended: Iterable[EndedCall]) -> None:
                     "before": row.expires_at,
                     "reserved": expires + timedelta(seconds=row.cool_down_s),
                     "closed": row.closed_at,
-                    "why": row.closed_why,
+                    "because": row.closed_why,
                     "last_call": last if row.last_call_at is None else max(last, row.last_call_at),
                 }
             )
@@ -191,7 +191,7 @@ def keep_ending(conn: Connection, session: Session, now: datetime) -> None:
         "wanted": session.id,
         "expires": session.expires_at,
         "closed": session.closed_at,
-        "why": session.closed_why,
+        "because": session.closed_why,
         "last_call": session.last_call_at,
     }
     conn.execute(_END_SESSION, times)

@@ -44,6 +44,7 @@ async def test_an_answered_call_begins_the_time_to_live_anew(db: Database, vault
 
     kept = await got(db, vault, session)
     assert ends(kept) == {NOW + 5 * HOUR + DAY}
+    assert [lease.why for lease in kept.leases] == [lease.why for lease in session.leases]
     assert {lease.reserved_until for lease in kept.leases} == {NOW + 5 * HOUR + 8 * DAY}
     assert kept.last_call_at == NOW + 5 * HOUR
 
