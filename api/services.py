@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from api.outbound.addresses import Allowed
 from masking.model import Role
 from storage.database import Database
 from storage.vault import Vault
@@ -24,6 +25,7 @@ class ApiSettings:
     request_timeout_s: float = 15.0  # for a whole request, reading its body included
     trunks_timeout_s: float = 5.0  # how long a trunk's answer waits for the node to take it
     key_cache_ttl_s: float = 5.0  # how long a key revoked by another process may still work
+    outbound_allow: Allowed = ()  # networks that webhooks may go to although they are not public
     probe_timeout_s: float = 2.0  # for each probe of /readyz and /metrics
 
 

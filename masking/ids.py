@@ -27,6 +27,16 @@ def call_id(node: str, linked_id: str) -> str:
     return "cal_" + _text(digest)
 
 
+def event_id(key: str) -> str:
+    """The id under which the platform is told of the notice with this key, however often."""
+    return "evt_" + _text(hashlib.blake2b(key.encode(), digest_size=16).digest())
+
+
+def webhook_id(now: datetime, entropy: bytes) -> str:
+    """``whk_`` and 26 characters, made like a session's id."""
+    return "whk_" + session_id(now, entropy).removeprefix("ses_")
+
+
 _SORTED = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789abcdefghjkmnpqrstvwxyz")
 
 

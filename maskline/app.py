@@ -25,6 +25,7 @@ import uvloop
 from cdr.ingest import Ingester
 from maskline import instance
 from maskline.data_folder import DataFolder
+from maskline.deliver_part import DeliverPart
 from maskline.errors import MasklineError, PartFailed
 from maskline.http_part import HttpPart
 from maskline.instance import Instance
@@ -47,6 +48,7 @@ class Role(StrEnum):
     API = "api"
     CONTROLLER = "controller"
     INGEST = "ingest"
+    DELIVER = "deliver"
 
 
 Say = Callable[[str], None]
@@ -103,7 +105,7 @@ class _App:
                 http = self._listen(stack)
                 store = await stack.enter_async_context(open_store(self._settings))
                 node = self._open_node(stack, store)
-                await self._serve(store, http, node)
+                await self._serve(stack, store, http, node)
         except* (MasklineError, StorageError, TelephonyError, AmiError) as group:
             raise _first(group) from None
         except* Exception as group:  # noqa: BLE001 (the last line of defence says so in one line)
@@ -126,8 +128,22 @@ class _App:
         stack.callback(node.let_go)
         return node
 
-    async def _serve(self, store: Store, http: HttpPart | None, node: NodePart | None) -> None:
-        ingester = self._ingester(store, node)
+    def _deliver(self, stack: AsyncExitStack, store: Store) -> DeliverPart | None:
+        if Role.DELIVER not in self._roles:
+            return None
+        part = DeliverPart(self._settings, store)
+        stack.push_async_callback(part.close)
+        return part
+
+    async def _serve(
+        self,
+        stack: AsyncExitStack,
+        store: Store,
+        http: HttpPart | None,
+        node: NodePart | None,
+    ) -> None:
+        deliver = self._deliver(stack, store)
+        ingester = self._ingester(store, node, deliver)
         parts: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as tasks:
 
@@ -144,7 +160,7 @@ class _App:
                     chores = all_chores(store.vault, secrets.token_bytes)
                     own("upkeep", keep_tidy(store.db, utc_now, chores))
                 if http is not None:
-                    await http.start(store, node or NoNode(), ingester)
+                    await http.start(store, node or NoNode(), ingester, deliver)
                 self._starting = None
                 if not self._stop.is_set():
                     self._ready(tasks, http)
@@ -195,7 +211,9 @@ class _App:
             except TimeoutError:
                 _log.warning("the event file is not read to its end; the next start goes on")
 
-    def _ingester(self, store: Store, node: NodePart | None) -> Ingester | None:
+    def _ingester(
+        self, store: Store, node: NodePart | None, deliver: DeliverPart | None
+    ) -> Ingester | None:
         if Role.INGEST not in self._roles:
             return None
         if node is not None:
@@ -204,7 +222,8 @@ class _App:
             layout = Layout.of(self._settings.data)
             make_folders(layout)
             name, spool = load_identity(layout, secrets.token_hex).name, layout.spool
-        return Ingester(store.db, store.vault, spool, name, utc_now)
+        owed = deliver.wake if deliver is not None else lambda: None
+        return Ingester(store.db, store.vault, spool, name, utc_now, on_owed=owed)
 
     async def _part(self, name: str, work: Coroutine[Any, Any, object]) -> None:
         """A part, which ends only when all is taken down. Raises PartFailed if before."""

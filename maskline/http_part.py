@@ -12,6 +12,7 @@ from aiohttp import web
 from api.app import create_runner
 from api.services import ApiSettings, Health, Probe, Services
 from cdr.ingest import Ingester
+from maskline.deliver_part import DeliverPart
 from maskline.errors import PortTaken
 from maskline.node_part import NodeDoor
 from maskline.settings import Settings
@@ -38,11 +39,19 @@ class HttpPart:
             raise PortTaken("HTTP", str(address), reason) from None
         self._runner: web.AppRunner | None = None
 
-    async def start(self, store: Store, node: NodeDoor, ingester: Ingester | None) -> None:
+    async def start(
+        self,
+        store: Store,
+        node: NodeDoor,
+        ingester: Ingester | None,
+        deliver: DeliverPart | None = None,
+    ) -> None:
         """Answer requests."""
         probes: dict[str, Probe] = dict(node.probes())
         if ingester is not None:
             probes["ingest"] = _probe(ingester)
+        if deliver is not None:
+            probes["deliver"] = deliver.probe
         services = Services(
             db=store.db,
             vault=store.vault,
@@ -50,7 +59,9 @@ class HttpPart:
             entropy=secrets.token_bytes,
             trunks_changed=node.trunks_changed,
             live=node,
-            settings=ApiSettings(sip_host=self._settings.app_host),
+            settings=ApiSettings(
+                sip_host=self._settings.app_host, outbound_allow=self._settings.outbound_allow
+            ),
             health=probes,
         )
         self._runner = create_runner(services)

@@ -104,6 +104,10 @@ class Settings(BaseSettings):
     outbound_allow: Annotated[Allowed, BeforeValidator(_networks)] = ()
     """Networks that webhooks and hooks may go to although they are not public: 10.1.0.0/16,…;
     only there may a URL begin with http://."""
+    redis_url: str | None = Field(default=None, repr=False)
+    """``redis://…`` or ``unix://…``."""
+    redis_stream: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")] | None = None
+    """Name of a Redis stream that every event goes to, besides the webhooks."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod

@@ -8,10 +8,7 @@ import os
 from maskline import logs
 from maskline.app import Role, run_app
 from maskline.cli.common import settings_of
-from maskline.errors import CommandRefused
 from maskline.settings import Settings
-
-NOT_YET = "serve deliver: webhooks are not delivered by this version"
 
 
 def up(arguments: argparse.Namespace) -> int:
@@ -23,8 +20,6 @@ def up(arguments: argparse.Namespace) -> int:
 
 def serve(arguments: argparse.Namespace) -> int:
     """Run single roles until SIGTERM or SIGINT."""
-    if "deliver" in arguments.role:
-        raise CommandRefused(NOT_YET)
     settings = settings_of(arguments)
     logs.set_up(settings.log_level)
     return run_app(settings, frozenset(map(Role, arguments.role)), _say)

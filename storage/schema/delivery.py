@@ -113,6 +113,12 @@ Index(  # whether an earlier one of the conversation is still to be delivered
     sqlite_where=_PENDING,
     postgresql_where=_PENDING,
 )
+Index(  # what is to be given up
+    "ix_deliveries_since",
+    deliveries.c.since,
+    sqlite_where=_PENDING,
+    postgresql_where=_PENDING,
+)
 Index(  # what may be forgotten
     "ix_deliveries_finished_at",
     deliveries.c.finished_at,

@@ -133,6 +133,13 @@ def _deliveries() -> None:
         sqlite_where=pending,
         postgresql_where=pending,
     )
+    op.create_index(
+        "ix_deliveries_since",
+        "deliveries",
+        ["since"],
+        sqlite_where=pending,
+        postgresql_where=pending,
+    )
     finished = sa.text("finished_at IS NOT NULL")
     op.create_index(
         "ix_deliveries_finished_at",
