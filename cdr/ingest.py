@@ -38,8 +38,8 @@ class IngestSettings:
 
     chunk_bytes: int = 128 * 1024  # of one batch, about 50 calls; at least 8192
     poll_min_s: float = 0.05
-    poll_max_s: float = 0.4
-    rest_factor: float = 25.0  # after a batch, pause so many times what it took, within the polls
+    poll_max_s: float = 1.0
+    rest_factor: float = 60.0  # after a batch, pause so many times what it took, within the polls
     retry_min_s: float = 0.1
     retry_max_s: float = 5.0
     rotate_bytes: int = 64 * 1024 * 1024

@@ -26,6 +26,8 @@ FUNCTIONS = frozenset(
 FROM_OUTSIDE = re.compile(
     r"\$\{(?:CALLERID\((?!dnid\))|PJSIP_HEADER|CHANNEL\(pjsip|EXTEN\b|REDIRECTING|CONNECTEDLINE)"
 )
+# Where calls of trunks come in: a fixed word there, such as `h`, would be a number to dial.
+DIALLED_INTO = frozenset({"from-trunk"})
 # Digits alone, counted one by one; or a fixed word of ours.
 EXTENSION = re.compile(r"_(?:\[\+0-9\]|\+)?X{1,15}|[a-z][a-z-]{0,30}")
 NEVER_LOADED = (
@@ -93,9 +95,14 @@ def check_templates(files: Mapping[str, str]) -> tuple[Fault, ...]:
 
 
 def _dialplan_faults(file: str, text: str) -> Iterator[Fault]:
-    steps, odd = _steps(text)
+    steps, included, odd = _steps(text)
     for number in odd:
         yield Fault(file, number, "this line cannot be read as dialplan")
+    for number, into, context in included:
+        if context not in {one.context for one in steps}:
+            yield Fault(file, number, f"there is no {context}")
+        if into in DIALLED_INTO:
+            yield Fault(file, number, "what a trunk dials into includes nothing")
     targets = {(one.context, one.extension) for one in steps}
     labels = {(one.context, one.extension, one.label) for one in steps if one.label}
     for step in steps:
@@ -108,6 +115,8 @@ def _step_faults(
 ) -> Iterator[str]:
     if not EXTENSION.fullmatch(step.extension):
         yield "an extension takes digits, counted, and no arbitrary text"
+    if step.context in DIALLED_INTO and not step.extension.startswith("_"):
+        yield "a fixed word can be dialled here"
     if step.application not in APPLICATIONS:
         yield f"application {step.application} is not among those allowed"
     for function in re.findall(r"\$\{([A-Z_]+)\(", step.arguments):
@@ -140,13 +149,18 @@ def _lost_jumps(
             yield f"there is no {target}"
 
 
-def _steps(text: str) -> tuple[list[_Step], list[int]]:
+def _steps(text: str) -> tuple[list[_Step], list[tuple[int, str, str]], list[int]]:
+    """Steps, inclusions (line, context, the one included), and lines that are neither."""
     context = extension = ""
     steps: list[_Step] = []
+    included: list[tuple[int, str, str]] = []
     odd: list[int] = []
     for number, line in _lines(text):
         if found := re.fullmatch(r"\[([a-z-]+)\]", line):
             context = found[1]
+            continue
+        if found := re.fullmatch(r"include\s*=>\s*([a-z-]+)", line):
+            included.append((number, context, found[1]))
             continue
         shape = (
             r"(?:exten\s*=>\s*([^,]+),|same\s*=>\s*)(?:\d+|n)(?:\(([a-z-]+)\))?,(\w+)(?:\((.*)\))?"
@@ -157,7 +171,7 @@ def _steps(text: str) -> tuple[list[_Step], list[int]]:
             continue
         extension = found[1] or extension
         steps.append(_Step(number, context, extension, found[2] or "", found[3], found[4] or ""))
-    return steps, odd
+    return steps, included, odd
 
 
 def _forbidden_modules(text: str) -> Iterator[Fault]:

@@ -29,6 +29,10 @@ class Database(Protocol):
         """Like `read`, for a few rows by index that a call waits for: by the shortest way."""
         ...
 
+    def peek(self, work: Callable[[Connection], T]) -> T:
+        """Like `look_up`, but now, on the caller's own thread. Raises NotAtOnce where it cannot."""
+        ...
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` and make its changes last, all or none; returns once they are on the disk.
 

@@ -62,6 +62,12 @@ class DatabaseClosed(StorageError):
     error_id = "database_closed"
 
 
+class NotAtOnce(StorageError):
+    """The database cannot answer this without being waited for; nothing was done."""
+
+    error_id = "not_at_once"
+
+
 class ConflictPersists(StorageError):
     """Other transactions stood in the way every time it was tried; nothing was written."""
 

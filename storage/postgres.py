@@ -23,6 +23,7 @@ from storage.errors import (
     DatabaseClosed,
     DatabaseOverloaded,
     DatabaseSilent,
+    NotAtOnce,
 )
 from storage.faults import commit_error, is_conflict, is_disconnect, storage_error
 from storage.json_text import dumps
@@ -81,6 +82,10 @@ class PostgresDatabase:
     async def look_up(self, work: Callable[[Connection], T]) -> T:
         """See `Database.look_up`."""
         return await self.read(work)
+
+    def peek(self, work: Callable[[Connection], T]) -> T:
+        """See `Database.peek`. A server has to be waited for."""
+        raise NotAtOnce
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """See `Database.write`."""

@@ -18,6 +18,7 @@ from masking.rules import Stranger
 from storage import listings, strangers
 from storage.numbers import number_of, pool_of
 from storage.pool_rules import secrets_of
+from storage.prepared import Prepared
 from storage.schema import leases, numbers, participants, pools, sessions, shown_numbers
 from storage.session_rows import BLOCKS_OTHER, COLUMNS, OWN, SIDES, session_of
 from storage.vault import Vault
@@ -44,7 +45,7 @@ _SHOWS: Final = (
     .correlate(_dialled)
     .label("shows")
 )
-_ROUTED: Final = (
+_ROUTED: Final = Prepared(
     select(
         *COLUMNS,
         _held.c.position.label("caller_position"),
@@ -99,7 +100,7 @@ def facts(
     caller = dialling.caller
     index = None if caller is None else vault.index(caller)
     if index is not None and caller is not None and dialling.asked is None:
-        two = tuple(conn.execute(_ROUTED, {"wanted": dialling.number, "caller": index}))
+        two = tuple(_ROUTED.rows(conn, {"wanted": dialling.number, "caller": index}))
         if (found := _plainly(two, vault, caller)) is not None:
             return found
     return _elsewise(conn, vault, dialling, index, locking)

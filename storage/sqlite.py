@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 from storage import number_cache
 from storage.database import Limits
-from storage.errors import DatabaseClosed, DatabaseSilent
+from storage.errors import DatabaseClosed, DatabaseSilent, NotAtOnce
 from storage.faults import commit_error, storage_error
 from storage.json_text import dumps
 from storage.lane import Done, Job, Lane, hand_back
@@ -92,7 +92,8 @@ class SqliteDatabase:
         self._reads = Lane(limits.waiting, limits.deadline_s)
         writer = make_engine(url)
         reader = make_engine(url, read_only=True)
-        self._here = _Held(make_engine(url, read_only=True, busy_ms=_LOOK_UP_BUSY_MS))
+        here = make_engine(url, read_only=True, busy_ms=_LOOK_UP_BUSY_MS)
+        self._here = _Held(here.execution_options(isolation_level="AUTOCOMMIT"))
         self._closed = False
         self._threads = [
             threading.Thread(target=self._write_loop, args=(writer,), name="sqlite-writer"),
@@ -111,15 +112,28 @@ class SqliteDatabase:
 
     async def look_up(self, work: Callable[[Connection], T]) -> T:
         """See `Database.look_up`. Runs in place; what fails there is left to a reader."""
+        try:
+            return self.peek(work)
+        except NotAtOnce:
+            return await self.read(work)
+
+    def peek(self, work: Callable[[Connection], T]) -> T:
+        """See `Database.peek`. It cannot where something else holds the file, or it is broken."""
         if self._closed:
             raise DatabaseClosed
         try:
             conn = self._here.connection()
-            with begin_read(conn):
+            driver = _driver(conn)
+            number_cache.transaction_begins(conn)
+            # Past SQLAlchemy, whose own begin and commit cost more than the look-up itself.
+            driver.execute("BEGIN")
+            try:
                 return work(conn)
-        except DBAPIError:
+            finally:
+                driver.execute("COMMIT")
+        except (DBAPIError, sqlite3.Error):
             self._here.drop()
-            return await self.read(work)
+            raise NotAtOnce from None
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """See `Database.write`."""

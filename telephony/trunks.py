@@ -165,7 +165,6 @@ def _endpoint(trunk: Trunk, media_address: str | None) -> Iterator[tuple[str, st
         yield "bind_rtp_to_media_address", "yes"
     yield "set_var", f"MASKLINE_TRUNK={trunk.name}"
     yield "set_var", f"MASKLINE_TRUSTED={'yes' if trunk.trusted else 'no'}"
-    yield "set_var", "CHANNEL(hangup_handler_push)=gone,s,1"
 
 
 def _aor(trunk: Trunk) -> Iterator[tuple[str, str]]:

@@ -115,7 +115,7 @@ class Subscription:
         async for event in self:
             try:
                 result = handler(event)
-                if inspect.isawaitable(result):
+                if result is not None and inspect.isawaitable(result):
                     await result
             except Exception as error:  # noqa: BLE001 - whatever it raises stays with it
                 self._hub.monitor.subscriber_raised(self._name, error)

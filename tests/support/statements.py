@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -16,6 +17,22 @@ def statements(conn: Connection) -> Iterator[list[str]]:
     with parameters(conn) as with_parameters:
         yield seen
     seen += [statement for statement, _ in with_parameters]
+
+
+@contextmanager
+def queries(conn: Connection) -> Iterator[list[str]]:
+    """The selects that `conn` runs inside the block, those of `Prepared` as well."""
+    driver = conn.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        with statements(conn) as seen:
+            yield seen
+        return
+    traced: list[str] = []
+    driver.set_trace_callback(lambda text: traced.append(text) if "SELECT" in text[:6] else None)
+    try:
+        yield traced
+    finally:
+        driver.set_trace_callback(None)
 
 
 @contextmanager

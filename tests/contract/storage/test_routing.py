@@ -14,7 +14,7 @@ from masking.routing import RoutingFacts
 from storage import Database, blocks, routing, sessions
 from storage.routing import Dialling
 from storage.vault import Vault
-from tests.support.statements import statements
+from tests.support.statements import queries, statements
 from tests.support.storage import (
     ANNA,
     BUYER,
@@ -138,7 +138,7 @@ async def test_a_call_to_carry_on_costs_one_statement(db: Database, vault: Vault
     session = await opened(db, vault)
 
     def work(conn: Connection) -> list[str]:
-        with statements(conn) as seen:
+        with queries(conn) as seen:
             number = session.leases[0].number.e164
             routing.facts(conn, vault, Dialling(number, ANNA, TRUNK.name))
         return seen

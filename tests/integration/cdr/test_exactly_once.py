@@ -18,6 +18,7 @@ from sqlalchemy import Connection, update
 from cdr.errors import CheckpointMoved
 from cdr.ingest import Ingester, IngestSettings
 from storage import Database
+from storage.errors import NotAtOnce
 from storage.schema import ingest_checkpoints as checkpoints
 from tests.integration.cdr.world import TABLES, World
 from tests.unit.cdr.calls import at_us, call, interleaved, node_start, shuffled
@@ -49,6 +50,9 @@ class Mortal:
 
     async def look_up(self, work: Callable[[Connection], T]) -> T:
         return await self.read(work)
+
+    def peek(self, work: Callable[[Connection], T]) -> T:
+        raise NotAtOnce
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         self.moment()

@@ -17,7 +17,7 @@ from cdr import batch as batches
 from cdr.ingest import Ingester, IngestSettings
 from masking.outcome import Outcome
 from storage import Database
-from storage.errors import DatabaseUnavailable
+from storage.errors import DatabaseUnavailable, NotAtOnce
 from storage.schema import ingest_checkpoints
 from tests.integration.cdr.world import World
 from tests.unit.cdr.calls import Call, at_us, call, interleaved, line, node_start
@@ -42,6 +42,9 @@ class Faulty:
 
     async def look_up(self, work: Callable[[Connection], T]) -> T:
         return await self.read(work)
+
+    def peek(self, work: Callable[[Connection], T]) -> T:
+        raise NotAtOnce
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         if self.away:

@@ -65,6 +65,12 @@ class StubRoutes:
     offers: list[Offer] = field(default_factory=list)
     hold: asyncio.Event | None = None
 
+    def decide_at_once(self, offer: Offer, load: TrunkLoads) -> Decision | None:
+        if self.hold is not None:
+            return None
+        self.offers.append(offer)
+        return self.decision
+
     async def decide(self, offer: Offer, load: TrunkLoads) -> Decision:
         self.offers.append(offer)
         if self.hold is not None:

@@ -13,6 +13,7 @@ import pytest
 from api.auth import Keyring, derive_key
 from api.errors import Unauthenticated
 from storage import keys
+from storage.errors import NotAtOnce
 from storage.keys import ApiKey, KeyRole
 
 T = TypeVar("T")
@@ -39,6 +40,9 @@ class Books:
 
     async def look_up(self, work: Callable[[Any], T]) -> T:
         return await self.read(work)
+
+    def peek(self, work: Callable[[Any], T]) -> T:
+        raise NotAtOnce
 
     async def write(self, work: Callable[[Any], T]) -> T:
         raise NotImplementedError

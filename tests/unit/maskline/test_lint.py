@@ -64,7 +64,7 @@ def test_a_jump_must_lead_somewhere() -> None:
 
 
 def test_a_line_that_is_no_dialplan_is_a_fault() -> None:
-    assert _faults("include => default") == ["this line cannot be read as dialplan"]
+    assert _faults("switch => default") == ["this line cannot be read as dialplan"]
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,19 @@ def test_templates(file: str, text: str, rule: str) -> None:
     base = {"modules.conf": "autoload = no"}
     found = [fault.rule for fault in check_templates(base | {file: text})]
     assert any(rule in one for one in found), found
+
+
+def test_an_inclusion_must_lead_somewhere() -> None:
+    assert _faults("include => nowhere") == ["there is no nowhere"]
+
+
+def test_nothing_but_numbers_can_be_dialled() -> None:
+    lines = (
+        "[from-trunk]",
+        "exten => h,1,NoOp()",
+        "include => over",
+        "[over]",
+        "exten => h,1,NoOp()",
+    )
+    rules = [fault.rule for fault in check_dialplan("x.conf", "\n".join(lines))]
+    assert rules == ["what a trunk dials into includes nothing", "a fixed word can be dialled here"]

@@ -66,9 +66,18 @@ class Routes:
     decision: Decision | Exception = PLAN
     offers: list[Offer] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    at_once: bool = False
 
     def __post_init__(self) -> None:
         self.gate.set()
+
+    def decide_at_once(self, offer: Offer, load: TrunkLoads) -> Decision | None:
+        if not self.at_once:
+            return None
+        self.offers.append(offer)
+        if isinstance(self.decision, Exception):
+            raise self.decision
+        return self.decision
 
     async def decide(self, offer: Offer, load: TrunkLoads) -> Decision:
         self.offers.append(offer)
@@ -214,6 +223,24 @@ async def test_a_live_call_is_followed_from_offer_to_end(scene: Scene) -> None:
         scene.hang_up(unique_id)
         await until(lambda: state() == [])
         assert [loads.in_use(f"carrier-{x}") for x in "abc"] == [0, 0, 0]
+
+
+async def test_an_offer_that_can_be_decided_at_once_takes_no_task(scene: Scene) -> None:
+    scene.routes.at_once = True
+    scene.routes.gate.clear()  # whoever asks for the long way waits for ever
+    async with scene.controller() as controller:
+        scene.offer()
+        await until(lambda: len(scene.sent("Redirect")) == 1)
+        scene.offer(2, age_s=60)
+        await until(lambda: controller.counters.late == 1)
+        scene.routes.decision = RuntimeError("the database is gone")
+        scene.offer(3)
+        await until(lambda: controller.counters.failed == 1)
+        scene.routes.decision = REFUSAL
+        scene.offer(4)
+        await until(lambda: len(scene.sent("Redirect")) == 2)
+        assert (controller.counters.plans, controller.counters.refusals) == (1, {"blocked": 1})
+        assert len(scene.errors) == 1
 
 
 async def test_a_caller_who_left_is_not_answered(scene: Scene) -> None:
