@@ -39,6 +39,12 @@ _CAUSE_NORMAL = 16
 class Routes(Protocol):
     """Decides offers. Wired to the domain and to storage."""
 
+    def decide_at_once(self, offer: Offer, load: TrunkLoads) -> Decision | None:
+        """Decide `offer` here and now; None where it takes waiting, and `decide` is to be asked.
+
+        A task, a deadline and a turn of the loop cost a caller more than the decision itself.
+        """
+
     async def decide(self, offer: Offer, load: TrunkLoads) -> Decision:
         """Decide `offer`; what the decision uses is taken from `load` by the controller.
 
@@ -248,6 +254,8 @@ class Controller:
                 trunk_in=heard.offer.trunk,
             )
         )
+        if self._answered_at_once(heard):
+            return
         if len(self._deciding) >= self._limits.deciding:
             self.counters.overload += 1
             return
@@ -265,13 +273,25 @@ class Controller:
             self._claimed.discard(self._claims.popleft())
         return True
 
-    async def _answer(self, heard: Heard) -> None:
-        limits = self._limits
-        age_s = self._now().timestamp() - heard.offered_at_s
-        left_s = limits.route_timeout_s - limits.margin_s - max(age_s, 0.0)
+    def _answered_at_once(self, heard: Heard) -> bool:
         began_s = asyncio.get_running_loop().time()
         try:
-            if left_s <= 0:
+            decision = self._routes.decide_at_once(heard.offer, self._loads)
+            if decision is None:
+                return False
+            if self._left_s(heard) <= 0:
+                self.counters.late += 1
+            else:
+                self._carry_out(heard, decision)
+                self.counters.decide_s += asyncio.get_running_loop().time() - began_s
+        except Exception as error:  # noqa: BLE001 - one bad offer must not end the controller
+            self._not_answered(heard, error)
+        return True
+
+    async def _answer(self, heard: Heard) -> None:
+        began_s = asyncio.get_running_loop().time()
+        try:
+            if (left_s := self._left_s(heard)) <= 0:
                 raise TimeoutError
             async with asyncio.timeout(left_s):
                 decision = await self._routes.decide(heard.offer, self._loads)
@@ -279,15 +299,21 @@ class Controller:
             self._carry_out(heard, decision)
         except TimeoutError:
             self.counters.late += 1
-        except (AmiError, PlanUnusable) as error:
-            self.counters.failed += 1
-            self._loads.release(heard.offer.call_id)
-            self._on_error(error)
         except Exception as error:  # noqa: BLE001 - one bad offer must not end the controller
-            self.counters.failed += 1
-            self._on_error(error)
+            self._not_answered(heard, error)
         else:
             self.counters.decide_s += asyncio.get_running_loop().time() - began_s
+
+    def _left_s(self, heard: Heard) -> float:
+        """How long an answer to the offer is still worth something."""
+        age_s = self._now().timestamp() - heard.offered_at_s
+        return self._limits.route_timeout_s - self._limits.margin_s - max(age_s, 0.0)
+
+    def _not_answered(self, heard: Heard, error: Exception) -> None:
+        self.counters.failed += 1
+        if isinstance(error, (AmiError, PlanUnusable)):
+            self._loads.release(heard.offer.call_id)
+        self._on_error(error)
 
     def _carry_out(self, heard: Heard, decision: Decision) -> None:
         call = self._live.get(heard.unique_id)
