@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from urllib.parse import unquote_to_bytes
 
 from tests.support.wiretap import token
@@ -129,7 +130,7 @@ class Person:
 
     def _leaks(self, captured: bytes) -> Iterator[str]:
         yield from (f"phone {how}" for how in phone_spellings(self.phone, captured))
-        for text in _readings(captured):
+        for text in Haystack(captured).texts:
             for word in (*self.name.split(), self.domain, self.device, self.session, *self.extra):
                 if word.lower() in text:
                     yield f"word {word}"
@@ -142,28 +143,46 @@ class Person:
             yield f"address {self.host}, packed"
 
 
-def phone_spellings(phone: str, captured: bytes) -> Iterator[str]:
+def phone_spellings(phone: str, captured: bytes | Haystack) -> Iterator[str]:
     """How `phone` is spelt in `captured`; nothing if it does not stand there."""
+    hay = captured if isinstance(captured, Haystack) else Haystack(captured)
     ten = phone[-10:]
-    for text in _readings(captured):
+    for text, joined in zip(hay.texts, hay.joined, strict=True):
         for spelling in (phone, phone[1:], "8" + ten, ten):
             if spelling in text:
                 yield spelling
-        joined = re.sub(r"(?<=[\d+])[\s().,/\-]{1,3}(?=[\d(])", "", text)
         if ten in joined:
             yield f"{ten} with separators"
         if ten.encode().hex() in text:
             yield f"{ten} in hexadecimal"
     for lead in ("", "x", "xx"):
         inner = base64.b64encode((lead + ten).encode()).decode()[4 if lead else 0 : -4]
-        if inner.encode() in captured:
+        if inner.encode() in hay.raw:
             yield f"{ten} in base64"
-    if ten.encode("utf-16-le") in captured or ten.encode("utf-16-be") in captured:
+    if ten.encode("utf-16-le") in hay.raw or ten.encode("utf-16-be") in hay.raw:
         yield f"{ten} in UTF-16"
 
 
-def _readings(captured: bytes) -> Iterator[str]:
-    """The bytes as they are, and with percent-encoding undone once and twice; lower case."""
-    for _ in range(3):
-        yield captured.decode("latin-1").lower()
-        captured = unquote_to_bytes(captured)
+@dataclass(frozen=True)
+class Haystack:
+    """Bytes to be searched for many phones: read once."""
+
+    raw: bytes = field(repr=False)
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The bytes as they are, and with percent-encoding undone once and twice; lower case."""
+        read, found = self.raw, []
+        for _ in range(3):
+            found.append(read.decode("latin-1").lower())
+            if b"%" not in read:
+                break
+            read = unquote_to_bytes(read)
+        return tuple(found)
+
+    @cached_property
+    def joined(self) -> tuple[str, ...]:
+        """The same, without what stands between digits."""
+        return tuple(
+            re.sub(r"(?<=[\d+])[\s().,/\-]{1,3}(?=[\d(])", "", text) for text in self.texts
+        )
