@@ -17,6 +17,7 @@ from api import (
     service,
     sessions,
     trunks,
+    webhooks,
 )
 from api.routing import Route
 
@@ -27,6 +28,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *calls.ROUTES,
     *history.ROUTES,
     *live_calls.ROUTES,
+    *webhooks.ROUTES,
     *trunks.ROUTES,
     *pools.ROUTES,
     *headroom.ROUTES,

@@ -21,6 +21,8 @@ COUNTRY: Final = r"^[A-Z]{2}$"
 # something else.
 USERNAME: Final = r"^[A-Za-z0-9_.+@-]{1,64}$"
 CREDENTIAL: Final = r"^[A-Za-z0-9_.+@:/=!~*,^%&()-]{1,128}$"
+# Scheme and host; what follows is checked by `api.outbound.check_url`.
+WEB_URL: Final = r"^https?://[A-Za-z0-9\[][!-~]*$"
 
 HINTS: Final = {
     PHONE: "give the number in E.164: a plus, the country code and the number, 7 to 15 digits, "
@@ -30,6 +32,7 @@ HINTS: Final = {
     NAME: "use 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit",
     TEXT: "leave out control characters, line breaks and direction overrides",
     HOST: "give an IP address or a DNS name",
+    WEB_URL: "give an absolute URL that begins with https://",
     COUNTRY: "give an ISO 3166-1 code of two capitals, for example RU",
     USERNAME: "use 1 to 64 of letters, digits and _ . + @ -",
     CREDENTIAL: "use 1 to 128 of letters, digits and _ . + @ : / = ! ~ * , ^ % & ( ) -",
