@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from masking.planning import Use
 from storage.columns import UtcMillis
@@ -45,7 +45,7 @@ _BUSIEST: Final = (
 _ALL: Final = select(_sessions).select_from(_of_pool).where(*_in_pool)
 _columns: Final = leases.c["session_id", "since", "expires_at"]
 _with_calls: Final = _of_pool.outerjoin(calls, calls.c.session_id == leases.c.session_id)
-_OF_ONE: Final = tuple(
+_OF_ONE: Final[tuple[Select[Any], ...]] = tuple(
     select(*_columns, calls.c.ended_at.label("called_at"))
     .select_from(_with_calls)
     .where(*_in_pool, leases.c.phone_index == bindparam("index"), active)

@@ -84,6 +84,16 @@ _AS_PARTICIPANT: Final = (
     .where(_held.c.session_id == bindparam("wanted"), _held.c.slot == OWN)
     .order_by(*_IN_ORDER)
 )
+_OF_SLOT: Final = (
+    select(*_SIDES_OF_HELD)
+    .select_from(_OF_HELD)
+    .where(
+        _held.c.session_id == bindparam("wanted"),
+        _held.c.position == bindparam("at_position"),
+        _held.c.slot == bindparam("in_slot"),
+    )
+    .order_by(*_IN_ORDER)
+)
 _USERS: Final = (
     select(participants.c.user_id)
     .join_from(
@@ -137,6 +147,19 @@ def as_participant(
     """How each participant who has a number calls in that session. Raises SealBroken."""
     rows = conn.execute(_AS_PARTICIPANT, {"wanted": session_id})
     return tuple(_all(rows, vault, number, None))
+
+
+def of_slot(
+    conn: Connection,
+    vault: Vault,
+    slot: tuple[str, int, int],
+    number: ProxyNumber,
+    phone: Phone | None,
+) -> Held | None:
+    """The lease of a session's participant by position and slot. Raises SealBroken."""
+    session_id, position, in_slot = slot
+    which = {"wanted": session_id, "at_position": position, "in_slot": in_slot}
+    return next(_all(conn.execute(_OF_SLOT, which), vault, number, phone), None)
 
 
 def users_with(conn: Connection, index: bytes, *, at_most: int = 10) -> tuple[str, ...]:
