@@ -3,10 +3,9 @@
 1. Events per CPU-second: the same recorded stream, in the same pieces, with the same handler for
    the same events. Fails if ours is under three times panoramisk.
 2. The longest time the loop stands still while a burst of 100,000 events is drained from a real
-   socket. Fails if the loop's own work reaches 10 ms in any round, or the clock shows 10 ms in
-   every round: what other programs take from the loop differs from round to round, a stall of our
-   own does not. On a machine so busy that a loop of empty 1 ms slices is held up for 10 ms in
-   every round as well, the clock says nothing of us, and the CPU time alone decides.
+   socket. Fails if the loop's own work reaches 10 ms in any round, or the median of the rounds does
+   by the clock. A loop of empty 1 ms slices is measured beside it: where that one is held up as
+   long, the machine is too busy to show anything, and the run fails for that reason.
 """
 
 from __future__ import annotations
@@ -341,14 +340,14 @@ def main() -> int:
         verdict = "ok" if ok else "FAILED"
         print(f"{what}: {ratio:.2f} x panoramisk (at least {LEAST_RATIO:g}): {verdict}; ", end="")
         print(f"{floor:.2f} of the bare floor")
-    wall = _row(rows, STALL_WALL, "ours").least
-    control = _row(rows, STALL_WALL, CONTROL).least
+    wall = _row(rows, STALL_WALL, "ours").median
+    control = _row(rows, STALL_WALL, CONTROL).median
     cpu = _row(rows, STALL_CPU, "ours").most
-    ok = cpu < MOST_STALL_MS and (wall < MOST_STALL_MS or control >= MOST_STALL_MS)
-    print(f"stall: {cpu:.1f} ms of CPU at most, {wall:.1f} ms by the clock at least", end=" ")
+    ok = max(cpu, wall) < MOST_STALL_MS
+    print(f"stall: {cpu:.1f} ms of CPU at most, {wall:.1f} ms by the clock, median", end=" ")
     print(f"(under {MOST_STALL_MS:g}): {'ok' if ok else 'FAILED'}")
     if control >= MOST_STALL_MS:
-        print(f"the clock decides nothing here: empty slices were held up for {control:.1f} ms too")
+        print(f"not shown: empty slices were held up for {control:.1f} ms too; run it alone")
     return 1 if failed or not ok else 0
 
 

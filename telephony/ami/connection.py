@@ -1,4 +1,4 @@
-"""One connection to Asterisk's manager: transport, framing, login, ping, and how it dies.
+"""One connection to Asterisk's manager: transport, framing, login, and how it dies.
 
 It has one state and one setter for it, and dies through one function, which keeps the first cause
 and fails every waiter at once. Bytes of an action are handed to the transport once and never
@@ -24,11 +24,11 @@ from telephony.ami.errors import (
     ConnectionLost,
     LoginRefused,
     LoginTimeout,
-    PingTimeout,
     TooBusy,
     describe,
 )
 from telephony.ami.frames import Event, Greeting, Rejected, Rejection, Response
+from telephony.ami.heartbeat import Heartbeat
 from telephony.ami.monitor import Monitor
 from telephony.ami.settings import Limits, Login
 from telephony.ami.waiters import Answer, ListWanted, Waiter, Waiters
@@ -83,10 +83,9 @@ class Connection(asyncio.Protocol):
         self._reading_paused = False
         self._writable = asyncio.Event()
         self._writable.set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._reads = 0
-        self._read_by_check = 0
-        self._pong_due_s = 0.0
+        self._heartbeat = Heartbeat(
+            limits, ping=self._ping, behind=lambda: self._reading_paused, die=self._die
+        )
         self._login_waiter: Waiter | None = None
 
     # -- life ---------------------------------------------------------------------------------
@@ -105,10 +104,9 @@ class Connection(asyncio.Protocol):
                 self._greeted.set_result(None)
             case ConnectionState.UP:
                 self._monitor.counters.connections += 1
-                self._timer = self._loop.call_later(self._limits.ping_every_s, self._ping)
+                self._heartbeat.start()
             case ConnectionState.CLOSED:
-                if self._timer is not None:
-                    self._timer.cancel()
+                self._heartbeat.stop()
             case _:
                 assert_never(state)
 
@@ -272,7 +270,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
-        self._reads += 1
+        self._heartbeat.received()
         try:
             self._decoder.feed(data)
         except AmiError as error:
@@ -345,37 +343,11 @@ class Connection(asyncio.Protocol):
             case _:
                 assert_never(frame)
 
-    # -- ping ---------------------------------------------------------------------------------
-
-    def _ping(self) -> None:
-        now_s = self._loop.time()
-        self._pong_due_s = now_s + self._limits.pong_within_s
-        self._read_by_check = self._reads
-        self._timer = self._loop.call_at(self._pong_due_s, self._pong_overdue, self._pong_due_s)
-        if self._writable.is_set():  # If not, Asterisk does not read: as bad as no pong.
-            (waiter,) = self._write((Action("Ping"),))
-            waiter.future.add_done_callback(self._pong)
-
-    def _pong(self, future: asyncio.Future[Answer]) -> None:
-        if future.cancelled() or future.exception() or self._state is ConnectionState.CLOSED:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(self._limits.ping_every_s, self._ping)
-
-    def _pong_overdue(self, planned_s: float) -> None:
-        """Die, unless the pong may lie behind what has not been read yet.
-
-        That is so while bytes come in or this loop was late itself; three more deadlines at most.
-        """
-        now_s = self._loop.time()
-        grace_s = self._limits.pong_within_s / 4
-        ours = self._reading_paused or now_s - planned_s > grace_s
-        reading, self._read_by_check = self._reads != self._read_by_check, self._reads
-        if (ours or reading) and now_s < self._pong_due_s + 3 * self._limits.pong_within_s:
-            self._timer = self._loop.call_at(now_s + grace_s, self._pong_overdue, now_s + grace_s)
-        else:
-            self._die(PingTimeout(f"no pong within {self._limits.pong_within_s:g} s"))
+    def _ping(self) -> asyncio.Future[Answer] | None:
+        if not self._writable.is_set():
+            return None
+        (waiter,) = self._write((Action("Ping"),))
+        return waiter.future
 
 
 def _login_error(answer: Response) -> AmiError:
