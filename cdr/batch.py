@@ -23,7 +23,7 @@ from cdr.notices import notices_of
 from cdr.times import micros, microseconds, moment
 from masking.ids import call_id
 from masking.outcome import Outcome
-from storage import endings, outbox
+from storage import conversations, endings, outbox
 from storage.endings import EndedCall
 from storage.errors import SealBroken
 from storage.vault import Vault
@@ -155,6 +155,9 @@ def keep(
     call_log.insert(conn, batch.log)
     outbox.keep_rows(conn, batch.owed)
     endings.calls_ended(conn, batch.ended)
+    conversations.follow(
+        conn, ((call["session_id"], call["conversation_id"]) for call in batch.calls)
+    )
     if checkpoint is not None and batch.complete:
         staging.advance(conn, node, *checkpoint)
 
