@@ -12,8 +12,17 @@ from dataclasses import dataclass
 
 APPLICATIONS = frozenset(
     {
-        *("CELGenUserEvent", "Dial", "Gosub", "Goto", "GotoIf", "Hangup", "HangupCauseClear"),
-        *("NoOp", "Playback", "Progress", "Return", "Ringing", "Set", "UserEvent", "Wait"),
+        *(
+            "Answer",
+            "CELGenUserEvent",
+            "Dial",
+            "Gosub",
+            "Goto",
+            "GotoIf",
+            "Hangup",
+            "HangupCauseClear",
+        ),
+        *("NoOp", "Playback", "Progress", "Read", "Return", "Ringing", "Set", "UserEvent", "Wait"),
     }
 )
 FUNCTIONS = frozenset(
@@ -26,6 +35,9 @@ FUNCTIONS = frozenset(
 FROM_OUTSIDE = re.compile(
     r"\$\{(?:CALLERID\((?!dnid\))|PJSIP_HEADER|CHANNEL\(pjsip|EXTEN\b|REDIRECTING|CONNECTEDLINE)"
 )
+# What a caller typed: read into one variable, cleaned at once, and handed on in the offer.
+TYPED = "M_TYPED"
+TYPED_ALLOWED = re.compile(r"\$\{FILTER\(0-9,\$\{M_TYPED\}\)\}|,Digits: \$\{M_TYPED\},")
 # Where calls of trunks come in: a fixed word there, such as `h`, would be a number to dial.
 DIALLED_INTO = frozenset({"from-trunk"})
 # Digits alone, counted one by one; or a fixed word of ours.
@@ -126,6 +138,10 @@ def _step_faults(
     outside = bare if step.application == "UserEvent" else step.arguments
     if FROM_OUTSIDE.search(outside):
         yield "what a caller sent is read only within BASE64_ENCODE of a UserEvent"
+    if step.application == "Read" and not step.arguments.startswith(f"{TYPED},"):
+        yield f"what a caller types goes into {TYPED}"
+    if f"{{{TYPED}" in TYPED_ALLOWED.sub("", step.arguments):
+        yield "what a caller typed is cleaned, and handed on in the offer, and nothing else"
     if step.application in ("Goto", "Gosub", "GotoIf"):
         yield from _lost_jumps(step, targets, labels)
 

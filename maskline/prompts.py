@@ -1,4 +1,4 @@
-"""Announcements that refused callers hear, as Asterisk sound files in Russian and English.
+"""What callers hear of us, announcements and questions, as Asterisk sound files in two languages.
 
 Spoken at set-up by a synthesiser, since the core sounds do not say these sentences; any file that
 the operator puts into a folder of his own is used instead. Never says a number or a name.
@@ -38,6 +38,17 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "blocked": "The person you are calling is not available.",
         "busy-lines": "All lines are busy. Please try again in a few minutes.",
         "unavailable": "The person you are calling cannot be reached. Please call again later.",
+        "ask-pin": "Please enter your code on the keypad.",
+        "ask-extension": "Please enter the extension, then press the hash key.",
+        "ask-which": "For the conversation you had before, press one. "
+        "For the listing that shows this number now, press two.",
+        "ask-listing": "This number no longer serves the conversation you had before. "
+        "For the listing that shows it now, press one.",
+        "wrong-digits": "That was not right. Please try again.",
+        "no-digits": "Nothing was entered. Please try again.",
+        "gave-up-asking": "We could not connect your call. "
+        "Please check the code in the app and call again.",
+        "locked-out": "Too many wrong codes were entered. Please try again later.",
     },
     "ru": {
         "no-longer-serves": "Этот номер больше не обслуживает этот разговор. "
@@ -49,10 +60,23 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "blocked": "Абонент сейчас недоступен.",
         "busy-lines": "Все линии заняты. Пожалуйста, перезвоните через несколько минут.",
         "unavailable": "До абонента не удаётся дозвониться. Пожалуйста, перезвоните позже.",
+        "ask-pin": "Наберите ваш код на клавиатуре телефона.",
+        "ask-extension": "Наберите добавочный номер, затем нажмите решётку.",
+        "ask-which": "Чтобы продолжить прежний разговор, нажмите один. "
+        "Чтобы позвонить по объявлению с этим номером, нажмите два.",
+        "ask-listing": "Этот номер больше не обслуживает прежний разговор. "
+        "Чтобы позвонить по объявлению с этим номером, нажмите один.",
+        "wrong-digits": "Набрано неверно. Попробуйте ещё раз.",
+        "no-digits": "Вы ничего не набрали. Попробуйте ещё раз.",
+        "gave-up-asking": "Соединить вас не удалось. Проверьте код в приложении и перезвоните.",
+        "locked-out": "Слишком много неверных кодов. Пожалуйста, попробуйте позже.",
     },
 }
+# Before a call's limit both sides hear it: Hz and seconds of one of two beeps.
+TONES: Mapping[str, tuple[int, float]] = {"warning": (1400, 0.2)}
+TONE_DBFS = -12
 LANGUAGES = tuple(TEXTS)
-NAMES = tuple(TEXTS["en"])
+NAMES = (*TEXTS["en"], *TONES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +151,10 @@ def ensure_prompts(
     else:
 
         def make(language: str, name: str, into: Path) -> None:
-            _speak(tools(), language, TEXTS[language][name], into)
+            if name in TONES:
+                _beep(tools(), *TONES[name], into)
+            else:
+                _speak(tools(), language, TEXTS[language][name], into)
 
     sounds = target_dir / "sounds"
     had = _read_stamp(sounds)
@@ -173,7 +200,10 @@ def _fact(own: Path | None, language: str, name: str) -> str:
         info = own.stat()
         return f"{own}:{info.st_size}:{info.st_mtime_ns}"
     voice = VOICES[language]
-    text = f"{RECIPE}:{voice}:{PEAK_DBFS}:{TEXTS[language][name]}"
+    if name in TONES:
+        text = f"{RECIPE}:{TONES[name]}:{TONE_DBFS}"
+    else:
+        text = f"{RECIPE}:{voice}:{PEAK_DBFS}:{TEXTS[language][name]}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -214,6 +244,20 @@ def _speak(tools: Tools, language: str, text: str, into: Path) -> None:
             )
 
         _replace(into, convert)
+
+
+def _beep(tools: Tools, hz: int, length_s: float, into: Path) -> None:
+    """Two beeps, as long apart as each is."""
+
+    def make(path: Path) -> None:
+        tools.command("sox").run(
+            *("-D", "-n", "-r", str(SAMPLE_RATE_HZ), "-b", "16", "-c", "1", "-t", "wav", path),
+            *("synth", str(length_s), "sine", str(hz), "pad", "0", str(length_s), "repeat", "1"),
+            *("gain", "-n", str(TONE_DBFS)),
+            timeout_s=30,
+        )
+
+    _replace(into, make)
 
 
 def _copy(own: Path, into: Path) -> None:

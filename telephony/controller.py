@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, assert_never
 
 from masking.call import State
 from masking.load import TrunkLoads, trunks_of
-from masking.plan import Decision, Offer, Plan
+from masking.plan import Decision, Offer, Plan, Prompt, Refusal
 from telephony.ami import AmiError, Event, Login, NodeLink, NodeSession, Report
 from telephony.carry_out import actions_for, hang_up_actions, offer_again
 from telephony.errors import PlanUnusable, UnknownCall
@@ -71,6 +71,7 @@ class ControllerCounters:
     offers: int = 0
     plans: int = 0
     refusals: dict[str, int] = field(default_factory=dict)  # by reason
+    prompts: int = 0  # questions put to callers
     repeated: int = 0  # offers heard again while they were being decided or after
     malformed: int = 0  # offers that were not whole
     late: int = 0  # not decided within the time-out
@@ -109,7 +110,7 @@ class Controller:
         self._events = self._link.subscribe(_HEARD, name="controller", capacity=50_000)
         self._live = LiveTable()
         self._loads = TrunkLoads()
-        self._claimed: set[str] = set()
+        self._claimed: dict[str, str] = {}  # the last offer of each channel that was claimed
         self._claims: deque[str] = deque()
         self._deciding: set[asyncio.Task[None]] = set()
         self.counters = ControllerCounters()
@@ -218,7 +219,7 @@ class Controller:
             if call.channel in waiting:
                 self._live.gone(call.linked_id)
                 self._loads.release(call.call_id)
-                self._claimed.discard(call.linked_id)
+                self._claimed.pop(call.linked_id, None)
         for channel in stock.waiting:
             session.actions.post((offer_again(channel),))
 
@@ -240,7 +241,7 @@ class Controller:
         if heard is None:
             self.counters.malformed += 1
             return
-        if not self._claim(heard.unique_id):
+        if not self._claim(heard.unique_id, heard.turn):
             self.counters.repeated += 1
             return
         self.counters.offers += 1
@@ -254,6 +255,8 @@ class Controller:
                 trunk_in=heard.offer.trunk,
             )
         )
+        if heard.turn:
+            self._loads.release(heard.offer.call_id)  # it is decided anew, as if it held nothing
         if self._answered_at_once(heard):
             return
         if len(self._deciding) >= self._limits.deciding:
@@ -263,14 +266,18 @@ class Controller:
         self._deciding.add(task)
         task.add_done_callback(self._deciding.discard)
 
-    def _claim(self, unique_id: str) -> bool:
-        """Whether the offer is ours to answer: once, for a second Redirect would dial again."""
-        if unique_id in self._claimed:
+    def _claim(self, unique_id: str, turn: str) -> bool:
+        """Whether the offer is ours to answer: once, for a second Redirect would dial again.
+
+        After a question the same call is offered again with the answer, which is another turn.
+        """
+        if self._claimed.get(unique_id) == turn:
             return False
-        self._claimed.add(unique_id)
-        self._claims.append(unique_id)
+        if unique_id not in self._claimed:
+            self._claims.append(unique_id)
+        self._claimed[unique_id] = turn
         if len(self._claims) > _REMEMBERED_CLAIMS:
-            self._claimed.discard(self._claims.popleft())
+            self._claimed.pop(self._claims.popleft(), None)
         return True
 
     def _answered_at_once(self, heard: Heard) -> bool:
@@ -323,12 +330,17 @@ class Controller:
         actions = actions_for(heard.channel, decision)
         self._loads.take(call.call_id, trunks_of(decision, call.trunk_in), self._now())
         self._link.post(actions)
-        if isinstance(decision, Plan):
-            self.counters.plans += 1
-            self._live.planned(call.linked_id, decision)
-        else:
-            reason = decision.reason.value
-            self.counters.refusals[reason] = self.counters.refusals.get(reason, 0) + 1
+        match decision:
+            case Plan():
+                self.counters.plans += 1
+                self._live.planned(call.linked_id, decision)
+            case Refusal():
+                reason = decision.reason.value
+                self.counters.refusals[reason] = self.counters.refusals.get(reason, 0) + 1
+            case Prompt():
+                self.counters.prompts += 1
+            case _:
+                assert_never(decision)
 
     def _heard_hangup(self, event: Event) -> None:
         unique_id = event.get("Uniqueid")

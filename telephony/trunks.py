@@ -148,7 +148,8 @@ def _endpoint(trunk: Trunk, media_address: str | None) -> Iterator[tuple[str, st
     yield "rtp_symmetric", "no"
     yield "rewrite_contact", "no"
     yield "force_rport", "yes"
-    yield "dtmf_mode", "rfc4733"
+    # RFC 4733 where the carrier offers it, else tones: a PIN can be typed on any phone.
+    yield "dtmf_mode", "auto"
     yield "inband_progress", "no"
     yield "timers", "yes"
     yield "100rel", "no"

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from maskline.prompts import LANGUAGES, NAMES, PEAK_DBFS, SAMPLE_RATE_HZ, Prompts, ensure_prompts
+from maskline.prompts import (
+    LANGUAGES,
+    PEAK_DBFS,
+    SAMPLE_RATE_HZ,
+    TEXTS,
+    TONE_DBFS,
+    TONES,
+    Prompts,
+    ensure_prompts,
+)
 from maskline.toolbox import Toolbox, ToolboxSettings, ensure_toolbox
 
 SHORTEST_S, LONGEST_S = 1.5, 9.0
@@ -31,7 +40,7 @@ def stat(toolbox: Toolbox, path: Path) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TEXTS["en"])
 def test_an_announcement_is_audible(
     toolbox: Toolbox, prompts: Prompts, language: str, name: str
 ) -> None:
@@ -47,8 +56,20 @@ def test_an_announcement_is_audible(
     assert 20 * math.log10(measured["RMS amplitude"]) > QUIETEST_RMS_DBFS
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", TONES)
+def test_a_tone_is_short_and_of_its_pitch(
+    toolbox: Toolbox, prompts: Prompts, language: str, name: str
+) -> None:
+    hz, length_s = TONES[name]
+    measured = stat(toolbox, prompts.path(language, name).with_suffix(".wav"))
+    assert measured["Length (seconds)"] == pytest.approx(4 * length_s, abs=0.01)
+    assert measured["Rough frequency"] == pytest.approx(hz, rel=0.05)
+    assert 20 * math.log10(measured["Maximum amplitude"]) == pytest.approx(TONE_DBFS, abs=0.2)
+
+
 def test_languages_are_not_each_other_s(prompts: Prompts) -> None:
-    for name in NAMES:
+    for name in TEXTS["en"]:
         english, russian = (
             prompts.path(language, name).with_suffix(".wav").read_bytes() for language in LANGUAGES
         )

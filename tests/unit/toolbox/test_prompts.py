@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from masking.plan import Announcement
-from maskline.prompts import LANGUAGES, NAMES, TEXTS, Prompts, ensure_prompts
+from masking.plan import Announcement, Question
+from maskline.prompts import LANGUAGES, NAMES, TEXTS, TONES, Prompts, ensure_prompts
 from maskline.toolbox.errors import CacheError, CommandError
 
 ALL = len(LANGUAGES) * len(NAMES)
@@ -60,7 +60,9 @@ def own(folder: Path, name: str, text: str = "own") -> Path:
 
 def test_every_announcement_of_the_domain_is_spoken_in_every_language() -> None:
     for language in LANGUAGES:
-        assert set(TEXTS[language]) == {announcement.value for announcement in Announcement}
+        announced = {announcement.value for announcement in Announcement}
+        asked = {question.value for question in Question}
+        assert set(TEXTS[language]) == announced | asked | {"wrong-digits", "no-digits"}
 
 
 def test_no_announcement_says_a_digit_or_what_a_block_is() -> None:
@@ -136,7 +138,8 @@ def test_many_data_folders_share_what_was_spoken_once(tmp_path: Path, tools: Too
     for name in ("one", "two"):
         prompts = ensure_prompts(tmp_path / name, tools, spoken_dir=tmp_path / "spoken")
         assert prompts.made == ALL
-    assert len(tools.calls) == 2 * ALL  # espeak-ng and sox for each sentence
+    spoken, beeps = len(LANGUAGES) * len(TEXTS["en"]), len(LANGUAGES) * len(TONES)
+    assert len(tools.calls) == 2 * spoken + beeps  # espeak-ng and sox for each sentence
 
 
 def test_a_failure_leaves_no_half_made_file_and_the_next_run_goes_on(
