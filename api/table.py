@@ -9,6 +9,7 @@ from api import (
     calls,
     headroom,
     history,
+    inspection,
     keys,
     listing_numbers,
     live_calls,
@@ -33,6 +34,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *pools.ROUTES,
     *headroom.ROUTES,
     *numbers.ROUTES,
+    *inspection.ROUTES,
     *keys.ROUTES,
     *service.ROUTES,
 )
