@@ -230,6 +230,46 @@ class ConversationNamed(Conflict):
     advice = "Only a conversation that is held (`conversation_held`) can be named, and once."
 
 
+class BeyondHardExpiry(Conflict):
+    """Nothing moves a session's end beyond its hard one."""
+
+    error_id = "beyond_hard_expiry"
+    title = "The session ends for good before that"
+    advice = "Choose an end no later than `hard_expires_at`, or open a new session."
+
+
+class NumberUnavailable(Conflict):
+    """The number asked for is not given by the pool."""
+
+    error_id = "number_unavailable"
+    title = "The pool does not give that number"
+    advice = "Ask for a number of the pool that is active or reserved, or for none."
+
+
+class NumberHeld(Conflict):
+    """The participant has the number asked for."""
+
+    error_id = "number_held"
+    title = "The participant holds that number already"
+    advice = "Ask for another number or for none, or close the session that holds it."
+
+
+class StickyUnavailable(Conflict):
+    """The pool gives a pair its earlier numbers or none."""
+
+    error_id = "sticky_unavailable"
+    title = "The pair's earlier number is not free"
+    advice = "Close the session that holds it, or set the pool's `numbers.sticky` to `prefer`."
+
+
+class SessionLimit(Conflict):
+    """The participant has as many live sessions as the pool allows one."""
+
+    error_id = "session_limit"
+    title = "A participant has as many live sessions as the pool allows"
+    advice = "Close some of them, or raise the pool's `numbers.max_sessions`."
+
+
 class TrunkExists(Conflict):
     """The name is taken."""
 

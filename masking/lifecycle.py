@@ -173,22 +173,32 @@ def recycle(session: Session, role: Role, *, cool_down: timedelta, now: datetime
 
 
 def extend(
-    session: Session, expires_at: datetime, *, cool_down: timedelta, now: datetime
+    session: Session,
+    expires_at: datetime | None,
+    *,
+    cool_down: timedelta,
+    now: datetime,
+    ttl: timedelta | None = None,
+    ttl_from: TtlFrom | None = None,
 ) -> Session:
     """Give an open session another expiry, later or earlier, 60 s to 365 days from `now`.
 
+    And another time to live, which counts for the calls to come; None leaves each as it is.
     Raises TtlOutOfRange, BeyondHardExpiry, SessionClosed, SessionExpired. A session that is over is
     not revived: its leases may be cooling, and what late callers were told has to stay true.
     """
     match session.state(now):
-        case SessionState.OPEN:
+        case SessionState.OPEN if session.closed_at is None:
             pass
-        case SessionState.CLOSED:
+        case SessionState.OPEN | SessionState.CLOSED:  # closed, if by a clock ahead of ours
             raise SessionClosed
         case SessionState.EXPIRED:
             raise SessionExpired
         case never:
             assert_never(never)
+    session = replace(session, ttl=ttl or session.ttl, ttl_from=ttl_from or session.ttl_from)
+    if expires_at is None:
+        return session
     if not MIN_TTL <= expires_at - now <= MAX_TTL:
         raise TtlOutOfRange(field="expires_at")
     expires_at = _whole_ms(expires_at)
@@ -200,8 +210,11 @@ def extend(
 
 
 def close(session: Session, *, cool_down: timedelta, now: datetime) -> Session:
-    """End an open session now; its leases begin to cool. One that is over stays as it is."""
-    if session.state(now) is not SessionState.OPEN:
+    """End an open session now; its leases begin to cool. One that is over stays as it is.
+
+    Also one that was closed by a clock ahead of ours: its places may be somebody else's by now.
+    """
+    if session.closed_at is not None or session.state(now) is not SessionState.OPEN:
         return session
     now = _whole_ms(now)
     return replace(session, closed_at=now, leases=_ending(session.leases, now, cool_down))

@@ -16,7 +16,7 @@ from sqlalchemy import Boolean, Connection, bindparam, case, select, true, updat
 
 from masking import lifecycle
 from masking.errors import SessionExpired, UnknownPool, UnknownSession
-from masking.model import Pool, Session, SessionState, TtlFrom
+from masking.model import Pool, Session, TtlFrom
 from storage import numbers as number_rows
 from storage.columns import UtcMillis
 from storage.schema import leases, participants, pools, sessions
@@ -39,6 +39,8 @@ _END_SESSION: Final = (
         closed_at=bindparam("closed"),
         closed_why=bindparam("because"),
         last_call_at=bindparam("last_call"),
+        ttl_s=bindparam("lives_s"),
+        ttl_from=bindparam("counts_from"),
         noticed_at=case(  # a later end is to be told again
             (sessions.c.expires_at < _expires, None), else_=sessions.c.noticed_at
         ),
@@ -103,13 +105,24 @@ class _Term:
     hard_expires_at: datetime | None
 
 
-def extend(conn: Connection, session_id: str, expires_at: datetime, now: datetime) -> None:
-    """Give an open session another expiry.
+def extend(
+    conn: Connection,
+    session_id: str,
+    expires_at: datetime | None,
+    now: datetime,
+    *,
+    ttl: timedelta | None = None,
+    ttl_from: TtlFrom | None = None,
+) -> None:
+    """Give an open session another expiry, another time to live; None leaves it as it is.
 
     Raises UnknownSession, SessionClosed, SessionExpired, TtlOutOfRange, BeyondHardExpiry.
     """
     session, pool = locked(conn, session_id)
-    keep_ending(conn, lifecycle.extend(session, expires_at, cool_down=pool.cool_down, now=now), now)
+    changed = lifecycle.extend(
+        session, expires_at, cool_down=pool.cool_down, now=now, ttl=ttl, ttl_from=ttl_from
+    )
+    keep_ending(conn, changed, now)
 
 
 def close(conn: Connection, session_id: str, now: datetime) -> None:
@@ -118,8 +131,9 @@ def close(conn: Connection, session_id: str, now: datetime) -> None:
     Raises UnknownSession.
     """
     session, pool = locked(conn, session_id)
-    if session.state(now) is SessionState.OPEN:
-        keep_ending(conn, lifecycle.close(session, cool_down=pool.cool_down, now=now), now)
+    closed = lifecycle.close(session, cool_down=pool.cool_down, now=now)
+    if closed is not session:
+        keep_ending(conn, closed, now)
 
 
 def call_ended(conn: Connection, session_id: str, ended_at: datetime, answered: bool) -> None:  # noqa: FBT001 (a fact of the call, beside its time)
@@ -154,6 +168,8 @@ def calls_ended(conn: Connection, ended: Iterable[EndedCall]) -> None:
                     "reserved": expires + timedelta(seconds=row.cool_down_s),
                     "closed": row.closed_at,
                     "because": row.closed_why,
+                    "lives_s": row.ttl_s,
+                    "counts_from": row.ttl_from,
                     "last_call": last if row.last_call_at is None else max(last, row.last_call_at),
                 }
             )
@@ -192,6 +208,8 @@ def keep_ending(conn: Connection, session: Session, now: datetime) -> None:
         "expires": session.expires_at,
         "closed": session.closed_at,
         "because": session.closed_why,
+        "lives_s": session.ttl // timedelta(seconds=1),
+        "counts_from": session.ttl_from.value,
         "last_call": session.last_call_at,
     }
     conn.execute(_END_SESSION, times)

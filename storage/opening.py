@@ -211,7 +211,8 @@ def _idlest(
     for one in recyclable(idle_sessions(conn, found.stock, index, now), after, busy, now):
         session, pool = locked(conn, one.session_id)
         called = session.last_call_at
-        if session.state(now) is SessionState.OPEN and (called is None or called <= one.since):
+        still_open = session.closed_at is None and session.state(now) is SessionState.OPEN
+        if still_open and (called is None or called <= one.since):
             return _GivesWay(one, session, pool)
     return None
 

@@ -25,7 +25,7 @@ from api.schemas.common import (
 )
 from api.schemas.texts import refuse_phones
 from masking.lifecycle import MAX_TTL, MIN_TTL
-from masking.model import ChannelPolicy, Role, SessionState
+from masking.model import ChannelPolicy, Role, SessionState, TtlFrom
 
 MIN_TTL_S = int(MIN_TTL.total_seconds())
 MAX_TTL_S = int(MAX_TTL.total_seconds())
@@ -45,6 +45,12 @@ class ParticipantIn(In):
     user_id: IdField
     phone: PhoneField | None = Field(
         default=None, description="Never sent out again. Without one: reachable in the app only"
+    )
+    number: PhoneField | None = Field(
+        default=None,
+        description="The proxy number that this participant is to dial: of the pool, active or "
+        "reserved, and not held by them. Without it, the pool's rules choose",
+        examples=["+74951110001"],
     )
     name: ShortText | None = Field(default=None, description="Shown to the other side")
     rating: Annotated[float, Field(ge=0, le=5)] | None = Field(
@@ -81,9 +87,36 @@ class SessionIn(In):
         Field(min_length=2, max_length=2, description="Two, of different roles, users and phones"),
         AfterValidator(_participants),
     ]
-    pool: NameField = "default"
+    pool: NameField = Field(default="default", description="Instead of `pools`")
+    pools: Annotated[list[NameField], Field(min_length=1, max_length=8)] | None = Field(
+        default=None,
+        description="Tried in this order, each by its own rules, until one has numbers",
+        examples=[["moscow", "any"]],
+    )
+    same_number_as: Annotated[str, Field(pattern=r"^ses_[0-9a-z]{26}$")] | None = Field(
+        default=None,
+        description="A session with one of the two participants: they keep, toward the other one "
+        "of this session, the number by which they are known in that one",
+        examples=["ses_01jd8n2k9hq3v6tbx4w7ymzcfe"],
+    )
     ttl_s: Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S), WHOLE] = 86_400
+    ttl_from: TtlFrom = Field(
+        default=TtlFrom.CREATION,
+        description="`last_call`: the end of every answered call begins `ttl_s` anew",
+    )
+    hard_ttl_s: Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S), WHOLE] | None = Field(
+        default=None,
+        description="From creation; neither calls nor changes let it live longer. At least `ttl_s`",
+    )
     channel_policy: ChannelPolicy = ChannelPolicy.APP_THEN_GSM
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.pools is not None and "pool" in self.model_fields_set:
+            raise PydanticCustomError("one_of", "give either pool or pools")
+        if self.hard_ttl_s is not None and self.hard_ttl_s < self.ttl_s:
+            raise PydanticCustomError("hard_ttl", "hard_ttl_s must be at least ttl_s")
+        return self
 
     @model_validator(mode="after")
     def _no_phone_in_texts(self) -> Self:
@@ -103,19 +136,30 @@ class SessionIn(In):
 
 
 class SessionPatch(In):
-    """When the session is to end instead: one of the two."""
+    """What is to be different; what is left out stays."""
 
-    ttl_s: (
-        Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S, description="Counted from now"), WHOLE]
-        | None
-    ) = None
-    expires_at: MomentIn | None = None
+    ttl_s: Annotated[int, Field(ge=MIN_TTL_S, le=MAX_TTL_S), WHOLE] | None = Field(
+        default=None,
+        description="It ends so long from now; with `ttl_from` `last_call`, so long after a call",
+    )
+    expires_at: MomentIn | None = Field(default=None, description="Instead of `ttl_s`")
+    ttl_from: TtlFrom | None = None
+    conversation_id: IdField | None = Field(
+        default=None, description="The name of a conversation that is held; given once"
+    )
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.ttl_s is None) == (self.expires_at is None):
+    def _something(self) -> Self:
+        if self.ttl_s is not None and self.expires_at is not None:
             raise PydanticCustomError("one_of", "give either ttl_s or expires_at")
+        if not self.ends and self.conversation_id is None:
+            raise PydanticCustomError("one_of", "give ttl_s, expires_at, ttl_from, conversation_id")
         return self
+
+    @property
+    def ends(self) -> bool:
+        """Whether it says when the session ends."""
+        return any(one is not None for one in (self.ttl_s, self.expires_at, self.ttl_from))
 
 
 class SessionsQuery(PageQuery):
@@ -130,6 +174,17 @@ class DialOut(Out):
     """What this participant dials to reach the other."""
 
     gsm: str | None = Field(description="The proxy number, E.164", examples=["+74951110001"])
+    extension: str | None = Field(
+        description="Digits to be typed when asked for, where the number is shared out"
+    )
+    tel: str | None = Field(
+        description="Both in one, for a link or a contact: commas are pauses",
+        examples=["+74951110001,,12"],
+    )
+    pin: str | None = Field(
+        description="By which the participant may call from another phone, where the pool works "
+        "with PINs. For keys that may open sessions, null for others"
+    )
     app: str = Field(
         description="The address for the app", examples=["sip:ses_0abc@sip.example.org"]
     )
@@ -144,6 +199,10 @@ class ParticipantOut(Out):
     rating: float | None
     facts: dict[str, str]
     dial: DialOut
+    why: dict[str, str] | None = Field(
+        description="How the number was chosen. For operator and admin keys, null for others",
+        examples=[{"by": "area", "area": "+7495", "of": "callee"}],
+    )
 
 
 class ListingOut(Out):
@@ -165,7 +224,18 @@ class SessionOut(Out):
     channel_policy: ChannelPolicy
     created_at: Moment
     expires_at: Moment
+    ttl_from: TtlFrom
+    ttl_s: int
+    hard_expires_at: Moment | None = Field(description="Nothing lets it live longer")
+    last_call_at: Moment | None = Field(description="When its last call ended")
     closed_at: Moment | None
+    closed_why: str | None = Field(
+        description="`recycled`: a participant's new session took its place; null: it was asked for"
+    )
+    listing_number_id: str | None = Field(description="The listing number by which the caller came")
+    conversation_held: bool = Field(
+        description="The conversation has no name yet: `conversation_id` is the session's id"
+    )
 
 
 class SessionPage(Out):

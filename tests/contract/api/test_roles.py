@@ -10,8 +10,8 @@ from tests.contract.api.house import House
 # The same table as in docs/api.md; admin may do all.
 ALLOWED = {
     "open_session": "platform",
-    "list_sessions": "platform staff",
-    "get_session": "platform staff",
+    "list_sessions": "platform staff operator",
+    "get_session": "platform staff operator",
     "extend_session": "platform",
     "close_session": "platform",
     "create_listing_number": "platform",

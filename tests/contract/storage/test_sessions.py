@@ -245,6 +245,22 @@ async def test_closing_twice_is_closing_once(db: Database, vault: Vault) -> None
     assert await got(db, vault, session.id) == once
 
 
+async def test_what_a_clock_ahead_of_ours_closed_is_closed(db: Database, vault: Vault) -> None:
+    await stocked(db, vault, size=1, cool_down=timedelta(0))
+    session = await opened(db, vault)
+    ahead = NOW + timedelta(seconds=1)
+    await db.write(lambda conn: sessions.close(conn, session.id, ahead))
+    successor = await opened(db, vault, now=ahead)
+    once = await got(db, vault, session.id)
+
+    await db.write(lambda conn: sessions.close(conn, session.id, NOW))
+    with pytest.raises(SessionClosed):
+        await db.write(lambda conn: sessions.extend(conn, session.id, NOW + DAY, NOW))
+
+    assert await got(db, vault, session.id) == once
+    assert await got(db, vault, successor.id) == successor
+
+
 async def test_an_open_session_gets_another_expiry(db: Database, vault: Vault) -> None:
     await stocked(db, vault)
     session = await opened(db, vault)

@@ -238,4 +238,12 @@ def test_closing_what_is_over_changes_nothing() -> None:
     closed = lifecycle.close(a_session(), cool_down=WEEK, now=NOW)
 
     assert lifecycle.close(closed, cool_down=WEEK, now=NOW + DAY) == closed
+
+
+def test_what_a_clock_ahead_of_ours_closed_is_closed() -> None:
+    closed = lifecycle.close(a_session(), cool_down=timedelta(0), now=NOW + DAY / 2)
+
+    assert lifecycle.close(closed, cool_down=timedelta(0), now=NOW) == closed
+    with pytest.raises(SessionClosed):
+        lifecycle.extend(closed, NOW + DAY, cool_down=timedelta(0), now=NOW)
     assert lifecycle.close(a_session(), cool_down=WEEK, now=NOW + DAY) == a_session()
