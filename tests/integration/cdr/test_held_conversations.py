@@ -64,7 +64,9 @@ async def test_a_held_conversation_keeps_its_calls_under_the_sessions_id(
 async def test_calls_that_are_recorded_while_it_is_named_go_under_the_name(
     world: World, held: str
 ) -> None:
-    world.append(b"".join(row for n in range(3) for _, row in call(n).rows))
+    world.append(b"".join(row for _, row in call(0).rows))
+    await world.ingest()
+    world.append(b"".join(row for n in (1, 2) for _, row in call(n).rows))
     db, world.db = world.db, NamedMeanwhile(world.db, held, "chat-99")
     try:
         await world.ingest()
