@@ -3,11 +3,18 @@
 `python -m bench.calls`
 
 1. At 30 set-ups a second, in alternating rounds: Asterisk's CPU a call, Maskline's own CPU a call
-   (controller, API, ingestion, until the last record is written), post-dial delay (INVITE to 180).
-2. The rate at which the bare Asterisk begins to fail, then Maskline at 60 % of it.
+   (controller, API, ingestion, until the last record is written), post-dial delay (INVITE to 180,
+   by a callee who rings at once: the harshest reading, for a real phone takes a second or more).
+2. The rate at which the bare Asterisk begins to fail, then Maskline at 60 % of it, and how the
+   machine's CPU was shared then (SIPp runs on the same cores).
 
-Fails if Asterisk's CPU a call is over 1.3 times the bare one's, Maskline's own over 0.6 of it, the
-median post-dial delay over 1.5 times, or one call of part 2 fails.
+"The same Asterisk" can be read in two ways. With Maskline's own settings (the fewest modules,
+messages declined), the difference is what Maskline's way of carrying a call costs and nothing
+else; with the settings that Asterisk comes with, it is what somebody sees who has a plain one
+today. The first is the harder one and the one that judges; both are printed.
+
+Fails if, against the first, Asterisk's CPU a call is over 1.3 times the bare one's, Maskline's own
+over 0.6 of it, the median post-dial delay over 1.5 times, or one call of part 2 fails.
 """
 
 from __future__ import annotations
@@ -18,15 +25,15 @@ import sqlite3
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from bench.bare_asterisk import bare_asterisk
+from bench.bare_asterisk import Bare, bare_asterisk
 from bench.sipp_load import Load, Outcome, callees, run
 from maskline.toolbox import ToolboxSettings, find_asterisk
 from tests.support.maskline import Maskline, free_sip_port, sipp_command
@@ -34,8 +41,8 @@ from tests.support.maskline import Maskline, free_sip_port, sipp_command
 CALLERS, CALLEES = ("127.0.0.120", 5080), ("127.0.0.121", 5080)
 PAIRS = 400
 ROUNDS = 3
-RATE, SECONDS = 30.0, 15.0
-RAMP = tuple(float(rate) for rate in range(100, 501, 40))
+RATE, SECONDS, WARM_UP_S = 30.0, 12.0, 3.0
+RAMP = tuple(float(rate) for rate in range(260, 541, 40))
 RAMP_S = 8.0
 SHARE = 0.6
 MOST_ASTERISK, MOST_OWN, MOST_DELAY = 1.3, 0.6, 1.5
@@ -48,6 +55,7 @@ class Round:
     outcome: Outcome
     asterisk_ms: float  # CPU a call
     own_ms: float = 0.0  # CPU a call, of Maskline without Asterisk
+    idle: float = 0.0  # share of the machine's CPU that nobody used
 
 
 def cpu_s(*pids: int) -> float:
@@ -58,8 +66,9 @@ def cpu_s(*pids: int) -> float:
 class Bench:
     """Both contestants, up and provisioned."""
 
-    def __init__(self, maskline: Maskline, bare_pid: int, bare: tuple[str, int]) -> None:
-        self.maskline, self.bare_pid, self.bare_sip = maskline, bare_pid, bare
+    def __init__(self, maskline: Maskline, bares: dict[Bare, tuple[int, tuple[str, int]]]) -> None:
+        """`bares`: pid and SIP address of each bare one."""
+        self.maskline, self.bares = maskline, bares
         self.sipp = sipp_command()
         self.folder = maskline.data.parent
         self.masked_rows: list[tuple[str, str]] = []
@@ -77,11 +86,12 @@ class Bench:
         self.count += 1
         return await run(self.sipp, load, *CALLERS, self.folder / f"load-{self.count}")
 
-    async def bare(self, rate: float, seconds: float) -> Round:
-        """One round with the bare Asterisk."""
-        began = cpu_s(self.bare_pid)
-        outcome = await self.place(Load(self.bare_sip, self.bare_rows, rate, seconds))
-        return Round(outcome, 1000 * (cpu_s(self.bare_pid) - began) / outcome.calls)
+    async def bare(self, rate: float, seconds: float, kind: Bare = Bare.TUNED) -> Round:
+        """One round with a bare Asterisk."""
+        pid, sip = self.bares[kind]
+        began = cpu_s(pid)
+        outcome = await self.place(Load(sip, self.bare_rows, rate, seconds))
+        return Round(outcome, 1000 * (cpu_s(pid) - began) / outcome.calls)
 
     async def masked(self, rate: float, seconds: float) -> Round:
         """One round through Maskline, until every call is on record."""
@@ -92,7 +102,9 @@ class Bench:
         own = [pid for pid in own if pid != asterisk]
         before = await self.recorded()
         began, own_began = cpu_s(asterisk), cpu_s(*own)
+        psutil.cpu_times_percent()
         outcome = await self.place(Load(self.maskline.sip_address, self.masked_rows, rate, seconds))
+        idle = psutil.cpu_times_percent().idle / 100
         wanted = before + outcome.calls - outcome.failed
         async with asyncio.timeout(60):
             while await self.recorded() < wanted:
@@ -102,6 +114,7 @@ class Bench:
             outcome,
             1000 * (cpu_s(asterisk) - began) / calls,
             1000 * (cpu_s(*own) - own_began) / calls,
+            idle,
         )
 
     async def recorded(self) -> int:
@@ -127,13 +140,17 @@ async def main() -> int:
                 await maskline.add_trunk(name, *address, outbound=name == "callees", **limits)
             await maskline.add_numbers("callees", *(f"+7495{n:07d}" for n in range(10)))
             install = find_asterisk(ToolboxSettings.from_env(os.environ))
-            sip = ("127.0.0.1", free_sip_port())
             like = maskline.data.absolute() / "node"
-            async with (
-                callees(sipp_command(), *CALLEES, folder / "callees"),
-                bare_asterisk(install, like, folder / "bare", sip, (40_000, 49_999)) as bare_pid,
-            ):
-                bench = Bench(maskline, bare_pid, sip)
+            bares: dict[Bare, tuple[int, tuple[str, int]]] = {}
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(
+                    callees(sipp_command(), *CALLEES, folder / "callees")
+                )
+                for kind, rtp in zip(Bare, ((40_000, 49_999), (50_000, 59_999)), strict=True):
+                    sip = ("127.0.0.1", free_sip_port())
+                    bare = bare_asterisk(install, like, folder / kind.value, sip, rtp, kind)
+                    bares[kind] = (await stack.enter_async_context(bare), sip)
+                bench = Bench(maskline, bares)
                 await bench.provision()
                 return await measure(bench)
         finally:
@@ -150,28 +167,40 @@ async def measure(bench: Bench) -> int:
 
 async def compare(bench: Bench) -> bool:
     """Part 1; whether its bounds hold."""
-    await bench.bare(RATE, 3)
-    await bench.masked(RATE, 3)
-    bare, masked = [], []
-    for _ in range(ROUNDS):
-        bare.append(await bench.bare(RATE, SECONDS))
-        masked.append(await bench.masked(RATE, SECONDS))
-    floor = median(bare, lambda one: one.asterisk_ms)
+    bare: dict[Bare, list[Round]] = {kind: [] for kind in Bare}
+    masked: list[Round] = []
+    for seconds in (WARM_UP_S, *[SECONDS] * ROUNDS):
+        for kind, rounds in bare.items():
+            rounds.append(await bench.bare(RATE, seconds, kind))
+        masked.append(await bench.masked(RATE, seconds))
+    for rounds in (*bare.values(), masked):
+        del rounds[0]  # the warm-up
+    failed = sum(one.outcome.failed for one in (*masked, *bare[Bare.TUNED], *bare[Bare.STOCK]))
+    print(f"{RATE:.0f} set-ups/s, {ROUNDS} rounds of {SECONDS:.0f} s, medians; {failed} failed")
+    good = not failed
+    for kind in Bare:
+        within = table(kind.value, bare[kind], masked)
+        good &= within or kind is not Bare.TUNED
+    return good
+
+
+def table(name: str, bare: list[Round], masked: list[Round]) -> bool:
+    """Print Maskline beside one bare Asterisk; whether the bounds hold."""
+    floor = median(bare, asterisk)
     delays = [median(side, lambda one: one.outcome.median_ms) for side in (bare, masked)]
-    rows = (
+    late = [median(side, lambda one: one.outcome.p99_ms) for side in (bare, masked)]
+    rows: Iterable[tuple[str, float, float, float | None]] = (
         ("Asterisk's CPU a call, ms", floor, median(masked, asterisk), MOST_ASTERISK),
         ("Maskline's own CPU a call, ms", floor, median(masked, own), MOST_OWN),
         ("post-dial delay, median, ms", delays[0], delays[1], MOST_DELAY),
+        ("post-dial delay, p99, ms", late[0], late[1], None),
     )
-    failed = sum(one.outcome.failed for one in (*bare, *masked))
-    print(f"{RATE:.0f} set-ups/s, {ROUNDS} rounds of {SECONDS:.0f} s, medians; {failed} failed")
-    print(f"{'':30}{'bare':>9}{'Maskline':>10}{'ratio':>8}{'bound':>8}")
-    good = not failed
-    for name, least, value, bound in rows:
-        good &= value / least <= bound
-        print(f"{name:30}{least:9.2f}{value:10.2f}{value / least:8.2f}{bound:8.2f}")
-    late = [median(side, lambda one: one.outcome.p99_ms) for side in (bare, masked)]
-    print(f"{'post-dial delay, p99, ms':30}{late[0]:9.2f}{late[1]:10.2f}{late[1] / late[0]:8.2f}")
+    print(f"{'':30}{name + ' bare':>12}{'Maskline':>10}{'ratio':>8}{'bound':>8}")
+    good = True
+    for what, least, value, bound in rows:
+        good &= bound is None or value / least <= bound
+        limit = "" if bound is None else f"{bound:8.2f}"
+        print(f"{what:30}{least:12.2f}{value:10.2f}{value / least:8.2f}{limit}", flush=True)
     return good
 
 
@@ -189,6 +218,7 @@ async def press(bench: Bench) -> bool:
     one = loaded.outcome
     print(f"Maskline at {rate:.0f}/s, {SHARE:.0%} of that: {one.failed} of {one.calls} failed")
     print(f"  post-dial delay {one.median_ms:.1f} ms, p99 {one.p99_ms:.1f} ms")
+    print(f"  the machine was idle for {loaded.idle:.0%} of the time")
     print(f"  CPU a call: Asterisk {loaded.asterisk_ms:.2f} ms, Maskline {loaded.own_ms:.2f} ms")
     return not one.failed
 
