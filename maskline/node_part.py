@@ -5,6 +5,7 @@ Calls that are up never depend on anything here.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -12,7 +13,9 @@ import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
+from api.outbound import OutboundClient
 from api.services import Health, LivePlane, Probe
+from maskline.hook import MOST_ASKED, PlatformHook
 from maskline.node_settings import node_settings
 from maskline.prompts import ensure_prompts
 from maskline.routes import StoredRoutes, TrunkBook
@@ -58,8 +61,7 @@ class NodePart:
         )
         self._settings = settings
         self._book = TrunkBook(store.vault)
-        self._routes = StoredRoutes(store.db, store.vault, self._book, utc_now)
-        self._db = store.db
+        self._store = store
         self._controller: Controller | None = None
         self.node = Node.open(
             node_settings(settings, prompts.sounds_dir),
@@ -77,10 +79,19 @@ class NodePart:
         await self.node.wait_ready(deadline_s=READY_S)
         if self.node.adopted:
             _log.info("took over the Asterisk that was running")
+        client = OutboundClient(self._settings.outbound_allow, connections=MOST_ASKED)
+        own("the way to the platform", _hold_open(client))
         self._controller = Controller(
             node=self.node.name,
             login=self.node.controller_login(),
-            routes=self._routes,
+            routes=StoredRoutes(
+                self._store.db,
+                self._store.vault,
+                self._book,
+                utc_now,
+                platform=PlatformHook.over(client),
+                busy=self._busy,
+            ),
             limits=ControllerLimits(route_timeout_s=self._settings.route_timeout_s),
             report=_tell_trouble,
             on_error=_tell_error,
@@ -89,6 +100,10 @@ class NodePart:
         await self._controller.wait_up(deadline_s=LINK_S)
         await self._trunks.apply()
         own("the watch over trunks", self._trunks.run())
+
+    def _busy(self) -> frozenset[str]:
+        """The sessions that have a call up on this node."""
+        return frozenset(one.session_id for one in self.live_calls() if one.session_id is not None)
 
     async def stop(self) -> None:
         """End all calls, each with its record, then Asterisk."""
@@ -136,6 +151,7 @@ class NodePart:
             "live_calls": float(len(self._controller.live_calls())),
             "offers_total": float(count.offers),
             "plans_total": float(count.plans),
+            "prompts_total": float(count.prompts),
             "refusals_total": float(sum(count.refusals.values())),
             "late_total": float(count.late),
             "failed_total": float(count.failed),
@@ -143,6 +159,12 @@ class NodePart:
             "decide_seconds_total": count.decide_s,
         }
         return Health(state is LinkState.UP, state.value, gauges)
+
+
+async def _hold_open(client: OutboundClient) -> None:
+    """Until cancelled; then every connection is closed."""
+    async with client:
+        await asyncio.Event().wait()
 
 
 class NoNode:
