@@ -208,7 +208,8 @@ class _Sense:
         if (enquiry := self._enquiry(AskPlatform(Why.UNKNOWN_CALLER))) is not None:
             return enquiry
         rule = self.pool.rules.strangers.unknown
-        gone = [one for one in self.facts.held if not one.active(self.now)]
+        # A phone that was enrolled for a session is a stranger's again when that is over.
+        gone = [one for one in self.facts.held if one.slot == 0 and not one.active(self.now)]
         last = max(gone, key=lambda one: one.lease.reserved_until, default=None)
         over = last or self.facts.over
         if over is not None and rule is Stranger.ANNOUNCE:
