@@ -105,7 +105,7 @@ _NOT_ITS_TURN: Final = (
     )
     .exists()
 )
-_DUE: Final = (
+_LOOK: Final = (
     select(
         *deliveries.c["id", "claim", "since", "tries", "log", "conversation_id", "sequence"],
         *outbox.c["key", "kind", "at", "data"],
@@ -119,8 +119,8 @@ _DUE: Final = (
     )
     .order_by(deliveries.c.due_at, deliveries.c.sequence)
     .limit(bindparam("at_most"))
-    .with_for_update(of=deliveries, skip_locked=True)
 )
+_DUE: Final = _LOOK.with_for_update(of=deliveries, skip_locked=True)
 _TAKE: Final = (
     update(deliveries)
     .where(deliveries.c.id == bindparam("wanted"))
@@ -171,7 +171,7 @@ def next_due(conn: Connection, webhook_id: str) -> datetime | None:
 def waits(conn: Connection, webhook_id: str, now: datetime) -> bool:
     """Whether `take` would find any."""
     wanted = {"webhook": webhook_id, "now": now, "at_most": 1}
-    return conn.execute(_DUE, wanted).first() is not None
+    return conn.execute(_LOOK, wanted).first() is not None
 
 
 def put_off_until(

@@ -109,6 +109,7 @@ class Courier:
         """Send what is due, for ever."""
         house = self._house
         connections = house.settings.at_once
+        failing = ""
         async with (
             OutboundClient(house.allowed, connections=connections, tls=house.tls) as client,
             asyncio.TaskGroup() as tasks,
@@ -117,8 +118,11 @@ class Courier:
                 self._wake.clear()
                 try:
                     errand = await self._turn()
+                    failing = ""
                 except StorageError as error:
-                    _log.warning("webhook %s waits: %s", self._id, error.error_id)
+                    if failing != error.error_id:
+                        _log.warning("webhook %s waits: %s", self._id, error.error_id)
+                    failing = error.error_id
                     await asyncio.sleep(house.settings.retry_s)
                     continue
                 if errand is None:
