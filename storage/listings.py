@@ -76,11 +76,11 @@ _DUE: Final = (
     .order_by(shown_numbers.c.rotate_at)
     .limit(bindparam("at_most"))
 )
-_DRAINING: Final = (
+_DRAINING: Final = select(numbers.c.id).where(numbers.c.state == NumberState.DRAINING.value)
+_SHOWN_ON: Final = (
     select(shown_numbers.c.listing_number_id)
-    .join_from(numbers, shown_numbers, shown_numbers.c.number_id == numbers.c.id)
     .where(
-        numbers.c.state == NumberState.DRAINING.value,
+        shown_numbers.c.number_id.in_(bindparam("numbers", expanding=True)),
         shown_numbers.c.active,
         shown_numbers.c.free_from > bindparam("at"),
         shown_numbers.c.rotate_at.is_(None),
@@ -266,11 +266,11 @@ def rotate_due(
     Where the pool has nothing else to show, the number stays for another hour.
     """
     due = [row[0] for row in conn.execute(_DUE, {"at": now, "at_most": at_most})]
-    draining = {"at": now, "at_most": max(at_most - len(due), 1)}
-    due += [row[0] for row in conn.execute(_DRAINING, draining)]
-    return sum(
-        _rotate_if_due(conn, vault, one, now, entropy) for one in dict.fromkeys(due[:at_most])
-    )
+    draining = list(conn.execute(_DRAINING).scalars())
+    if draining and len(due) < at_most:
+        asked = {"numbers": draining, "at": now, "at_most": at_most - len(due)}
+        due += conn.execute(_SHOWN_ON, asked).scalars()
+    return sum(_rotate_if_due(conn, vault, one, now, entropy) for one in dict.fromkeys(due))
 
 
 def rotate_full(

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, exists, func, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, exists, func, select, update
 
 from masking.areas import areas_of
 from masking.errors import NothingToShow
@@ -40,9 +40,9 @@ _AT_ONCE: Final = 512
 _of_number = shown_numbers.c.number_id == bindparam("number")
 _TAKEN: Final = select(shown_numbers.c.number_id, shown_numbers.c.extension).where(
     shown_numbers.c.active,
-    tuple_(shown_numbers.c.number_id, shown_numbers.c.extension).in_(
-        bindparam("places", expanding=True)
-    ),
+    # Every number with all the digits: some places more than asked for, each by the index.
+    shown_numbers.c.number_id.in_(bindparam("numbers", expanding=True)),
+    shown_numbers.c.extension.in_(bindparam("digits", expanding=True)),
 )
 _IN_ORDER: Final = (
     select(shown_numbers.c.extension)
@@ -213,8 +213,13 @@ def _shared(conn: Connection, areas: _Areas, length: int, entropy: Entropy) -> P
 
 
 def _taken(conn: Connection, places: Sequence[Place]) -> set[tuple[int, str]]:
-    wanted = [(number.id, digits) for number, digits in places]
-    return {(row.number_id, row.extension) for row in conn.execute(_TAKEN, {"places": wanted})}
+    wanted = {(number.id, digits) for number, digits in places}
+    asked = {
+        "numbers": sorted({number_id for number_id, _ in wanted}),
+        "digits": sorted({digits for _, digits in wanted}),
+    }
+    rows = conn.execute(_TAKEN, asked)
+    return {(row.number_id, row.extension) for row in rows} & wanted
 
 
 def _longest_free(conn: Connection, pool: str, length: int, now: datetime) -> Place | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
 from masking import listing
 from masking.errors import (
@@ -24,8 +24,9 @@ from masking.listing import ListingNumber, Rotation
 from masking.model import NumberState, Phone
 from masking.rules import ListingRules, NumberRules
 from storage import Database, listings, numbers
+from storage.listing_rows import shown_row
 from storage.schema import numbers as number_table
-from storage.schema import outbox
+from storage.schema import outbox, shown_numbers
 from storage.vault import Vault
 from tests.support.listings import (
     a_listing,
@@ -163,13 +164,26 @@ async def test_a_second_number_is_opened_only_when_the_first_fills_up(
 
 async def test_a_shared_pool_is_used_to_its_last_place(db: Database, vault: Vault) -> None:
     """Also where random digits hardly ever find it."""
-    await shop(db, vault, size=2, rules=ListingRules(shared=True, extension_length=1))
+    await shop(db, vault, size=1, rules=SHARED)
+    first = await created(db, vault)
+    assert first.shown is not None
+    left = {"007", "500", "999"} - {first.shown.extension}
+    taken = [f"{n:03}" for n in range(1000) if f"{n:03}" not in {*left, first.shown.extension}]
+    await db.write(lambda conn: take(conn, first, taken))
 
-    made = [await created(db, vault, a_listing(n)) for n in range(20)]
+    made = [await created(db, vault, a_listing(n)) for n in range(2, 2 + len(left))]
 
-    assert len({place_of(one) for one in made}) == 20
+    assert {place_of(one)[1] for one in made} == left
     with pytest.raises(NothingToShow):
         await created(db, vault, a_listing(20))
+
+
+def take(conn: Connection, number: ListingNumber, digits: list[str]) -> None:
+    """Have `number` show its proxy number with all these digits too."""
+    assert number.shown is not None
+    row = shown_row(number, 0, number.shown, None)
+    turns = [row | {"extension": one, "turn": turn} for turn, one in enumerate(digits, 1)]
+    conn.execute(insert(shown_numbers), turns)
 
 
 async def test_the_place_of_a_listing_that_is_over_is_shown_again_the_longest_free_first(
