@@ -8,75 +8,213 @@ from typing import Final
 from sqlalchemy import Connection
 
 from api import errors
+from api.errors import FieldError
+from api.outbound import OutboundError, check_url
 from api.routing import Answer, PathParameter, Request, Route, Tag, answer
 from api.schemas.common import NoBody, NoQuery, PageQuery
 from api.schemas.patterns import NAME
-from api.schemas.pools import PoolIn, PoolOut, PoolPage
-from masking.model import Pool
-from storage import numbers
+from api.schemas.pools import (
+    EndingRulesOut,
+    HookOut,
+    ListingRulesOut,
+    NumberRulesOut,
+    PinRulesOut,
+    PoolIn,
+    PoolOut,
+    PoolPage,
+    StrangerRulesOut,
+)
+from api.services import Services
+from masking.model import Phone, Pool
+from masking.rules import (
+    EndingRules,
+    HookRules,
+    ListingRules,
+    NumberRules,
+    PinRules,
+    PoolRules,
+    PoolSecrets,
+    StrangerRules,
+)
+from storage import numbers, pool_changes
 from storage.keys import KeyRole
+from storage.pool_changes import KEEP, SecretsChange
+from storage.pool_rules import secrets_of
+
+_SECOND: Final = timedelta(seconds=1)
 
 
 async def put_pool(request: Request[PoolIn, NoQuery]) -> Answer:
     """Make a pool, or give it other rules."""
-    sent, now = request.body, request.now
-    pool = Pool(
-        name=request.path["name"],
-        cool_down=timedelta(seconds=sent.cool_down_s),
-        language=sent.language,
-        ring_s=sent.ring_s,
-        max_call_s=sent.max_call_s,
-    )
+    sent, now, vault = request.body, request.now, request.services.vault
+    if sent.hook is not None:
+        _check_url(sent.hook.url, request.services)
+    pool, change = pool_of(request.path["name"], sent), _secrets(sent)
 
     def work(conn: Connection) -> Answer:
-        numbers.put_pool(conn, pool, now)
-        return _present(conn, pool)
+        secrets = pool_changes.put(conn, vault, pool, change, now)
+        return answer(_out(conn, pool, secrets))
 
     return await request.commit(work)
 
 
 async def get_pool(request: Request[NoBody, NoQuery]) -> Answer:
     """One pool."""
-    name = request.path["name"]
+    name, vault = request.path["name"], request.services.vault
 
     def work(conn: Connection) -> Answer:
         found = numbers.pool(conn, name)
         if found is None:
             raise errors.PoolNotFound
-        return _present(conn, found)
+        return answer(_out(conn, found, secrets_of(conn, vault, name)))
 
     return await request.services.db.read(work)
 
 
 async def list_pools(request: Request[NoBody, PageQuery]) -> Answer:
     """Pools by name. They are few: the cursor is the name of the last one shown."""
-    query = request.query
+    query, vault = request.query, request.services.vault
 
     def work(conn: Connection) -> Answer:
         found = numbers.pools(conn)
         rest = [pool for pool in found if query.cursor is None or pool.name > query.cursor]
         shown = rest[: query.limit]
-        items = [_out(conn, pool) for pool in shown]
+        items = [_out(conn, pool, secrets_of(conn, vault, pool.name)) for pool in shown]
         more = shown[-1].name if len(rest) > len(shown) else None
         return answer(PoolPage(items=items, next_cursor=more))
 
     return await request.services.db.read(work)
 
 
-def _present(conn: Connection, pool: Pool) -> Answer:
-    return answer(_out(conn, pool))
+def pool_of(name: str, sent: PoolIn) -> Pool:
+    """The pool that is asked for, in the words of the domain."""
+    ours, theirs, shown, ends = sent.numbers, sent.strangers, sent.listings, sent.ending
+    return Pool(
+        name=name,
+        cool_down=sent.cool_down_s * _SECOND,
+        language=sent.language,
+        ring_s=sent.ring_s,
+        max_call_s=sent.max_call_s,
+        rules=PoolRules(
+            numbers=NumberRules(
+                sticky=ours.sticky,
+                geo=ours.geo,
+                areas=tuple(ours.areas),
+                exhausted=ours.exhausted,
+                recycle_after=ours.recycle_after_s * _SECOND,
+                extension_length=ours.extension_length,
+                max_sessions=ours.max_sessions,
+                low_percent=ours.low_percent,
+            ),
+            strangers=StrangerRules(
+                unknown=theirs.unknown,
+                withheld=theirs.withheld,
+                late=theirs.late,
+                pin=PinRules(
+                    length=theirs.pin.length,
+                    attempts=theirs.pin.attempts,
+                    lock_out=theirs.pin.lock_out_s * _SECOND,
+                    enrol=theirs.pin.enrol,
+                ),
+            ),
+            listings=ListingRules(
+                shared=shown.shared,
+                extension_length=shown.extension_length,
+                rotate_after=None
+                if shown.rotate_after_s is None
+                else shown.rotate_after_s * _SECOND,
+                rotate_after_callers=shown.rotate_after_callers,
+                rest=shown.rest_s * _SECOND,
+                link=shown.link_s * _SECOND,
+                links_a_day=shown.links_a_day,
+            ),
+            ending=EndingRules(warn_before_s=ends.warn_before_s, notice=ends.notice_s * _SECOND),
+            hook=None
+            if sent.hook is None
+            else HookRules(
+                url=sent.hook.url,
+                deadline_ms=sent.hook.deadline_ms,
+                fail_open=sent.hook.on_failure == "open",
+            ),
+        ),
+    )
 
 
-def _out(conn: Connection, pool: Pool) -> PoolOut:
-    size = numbers.size(conn, pool.name)
+def _secrets(sent: PoolIn) -> SecretsChange:
+    """What was left out stays; null removes it, and so does leaving out the whole hook."""
+    static = sent.strangers.static
+    hook = sent.hook
+    return SecretsChange(
+        static=KEEP
+        if "static" not in sent.strangers.model_fields_set
+        else None
+        if static is None
+        else Phone(static),
+        hook_secret=None if hook is None else KEEP if hook.secret is None else hook.secret,
+    )
+
+
+def _check_url(url: str, services: Services) -> None:
+    try:
+        check_url(url, services.settings.outbound_allow)
+    except OutboundError as error:
+        raise errors.ValidationFailed(errors=[FieldError("hook.url", str(error))]) from None
+
+
+def _out(conn: Connection, pool: Pool, secrets: PoolSecrets) -> PoolOut:
+    size, rules = numbers.size(conn, pool.name), pool.rules
+    ours, theirs, shown, hook = rules.numbers, rules.strangers, rules.listings, rules.hook
     return PoolOut(
         name=pool.name,
-        cool_down_s=pool.cool_down // timedelta(seconds=1),
+        cool_down_s=pool.cool_down // _SECOND,
         language=pool.language,
         ring_s=pool.ring_s,
         max_call_s=pool.max_call_s,
+        numbers=NumberRulesOut(
+            sticky=ours.sticky,
+            geo=ours.geo,
+            areas=list(ours.areas),
+            exhausted=ours.exhausted,
+            recycle_after_s=ours.recycle_after // _SECOND,
+            extension_length=ours.extension_length,
+            max_sessions=ours.max_sessions,
+            low_percent=ours.low_percent,
+        ),
+        strangers=StrangerRulesOut(
+            unknown=theirs.unknown,
+            withheld=theirs.withheld,
+            late=theirs.late,
+            pin=PinRulesOut(
+                length=theirs.pin.length,
+                attempts=theirs.pin.attempts,
+                lock_out_s=theirs.pin.lock_out // _SECOND,
+                enrol=theirs.pin.enrol,
+            ),
+            static_set=secrets.static is not None,
+        ),
+        listings=ListingRulesOut(
+            shared=shown.shared,
+            extension_length=shown.extension_length,
+            rotate_after_s=None if shown.rotate_after is None else shown.rotate_after // _SECOND,
+            rotate_after_callers=shown.rotate_after_callers,
+            rest_s=shown.rest // _SECOND,
+            link_s=shown.link // _SECOND,
+            links_a_day=shown.links_a_day,
+        ),
+        ending=EndingRulesOut(
+            warn_before_s=rules.ending.warn_before_s, notice_s=rules.ending.notice // _SECOND
+        ),
+        hook=None
+        if hook is None
+        else HookOut(
+            url=hook.url,
+            deadline_ms=hook.deadline_ms,
+            on_failure="open" if hook.fail_open else "closed",
+            secret_set=secrets.hook_secret is not None,
+        ),
         numbers_active=size.active,
         numbers_draining=size.draining,
+        numbers_reserved=size.reserved,
     )
 
 
@@ -120,6 +258,8 @@ ROUTES: Final = (
         answers=PoolOut,
         parameters=(_NAME,),
         missing=errors.PoolNotFound,
-        description="Sessions that exist keep their times; the rules hold for new ones.",
+        description="Replaces all rules but the secrets: `strangers.static` and `hook.secret` stay "
+        "as they are where they are left out. Sessions that exist keep their times and numbers; "
+        "the rules hold for new ones, and for the calls to come.",
     ),
 )

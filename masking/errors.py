@@ -100,6 +100,12 @@ class CoolDownOutOfRange(InvalidInput):
     error_id = "cool_down_out_of_range"
 
 
+class InvalidRule(InvalidInput):
+    """The rules of the pool cannot work together: correct the field that is named."""
+
+    error_id = "invalid_rule"
+
+
 class NotThere(MaskingError):
     """What the request names does not exist: check its id."""
 
@@ -248,12 +254,6 @@ class UnknownParticipant(NotThere):
     """No participant of the session has that user id: look at the session to find them."""
 
     error_id = "unknown_participant"
-
-
-class UnknownCallerNumber(NotThere):
-    """The session has no such caller number any more: it was used, or its time is over."""
-
-    error_id = "unknown_caller_number"
 
 
 class NoNumberToCall(Conflict):

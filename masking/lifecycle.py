@@ -14,7 +14,6 @@ from typing import Protocol, assert_never
 from masking.allocation import NO_WISH, Place, Wish
 from masking.errors import (
     BeyondHardExpiry,
-    CoolDownOutOfRange,
     HardTtlOutOfRange,
     NoCommonParticipant,
     PhoneMissing,
@@ -40,7 +39,6 @@ from masking.model import (
 
 MIN_TTL = timedelta(seconds=60)
 MAX_TTL = timedelta(days=365)
-MAX_COOL_DOWN = timedelta(days=90)
 RECYCLED = "recycled"
 
 
@@ -84,12 +82,6 @@ def check(draft: SessionDraft) -> tuple[Participant, Participant]:
     if draft.hard_ttl is not None and not draft.ttl <= draft.hard_ttl <= MAX_TTL:
         raise HardTtlOutOfRange(field="hard_ttl_s")
     return first, second
-
-
-def check_cool_down(cool_down: timedelta) -> None:
-    """Raise CoolDownOutOfRange unless a pool may have this cool-down."""
-    if not timedelta(0) <= cool_down <= MAX_COOL_DOWN:
-        raise CoolDownOutOfRange(field="cool_down_s")
 
 
 def begin(

@@ -11,8 +11,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, update
 
 from masking.errors import NumberTaken, UnknownNumber, UnknownTrunk
-from masking.lifecycle import check_cool_down
 from masking.model import Language, NumberState, Phone, Pool, ProxyNumber
+from masking.pool_checks import check
 from masking.stock import Stock
 from storage import schema
 from storage.dialect import insert_for, insert_if_absent
@@ -49,9 +49,9 @@ class PoolSize:
 def put_pool(conn: Connection, pool: Pool, now: datetime) -> None:
     """Keep a pool, or give the one of that name other rules. Leases that exist keep their times.
 
-    Raises CoolDownOutOfRange.
+    Raises CoolDownOutOfRange, InvalidRule.
     """
-    check_cool_down(pool.cool_down)
+    check(pool)
     rules = _rules(pool) | {"updated_at": now}
     row = rules | {"name": pool.name, "version": 1, "created_at": now}
     statement = insert_for(conn, schema.pools).on_conflict_do_update(

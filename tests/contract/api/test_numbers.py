@@ -26,15 +26,10 @@ async def test_numbers_make_their_pool(house: House) -> None:
     assert first.json() == common | {"added": 1, "already": 0, "pool_created": True}
     assert second.json() == common | {"added": 1, "already": 1, "pool_created": False}
     pool = (await house.ask("GET", "/v1/pools/moscow")).json()
-    assert pool == {
-        "name": "moscow",
-        "cool_down_s": 604800,
-        "language": "ru",
-        "ring_s": 40,
-        "max_call_s": 7200,
-        "numbers_active": 2,
-        "numbers_draining": 0,
-    }
+    assert pool["name"] == "moscow"
+    assert (pool["cool_down_s"], pool["ring_s"], pool["max_call_s"]) == (604800, 40, 7200)
+    counts = [pool[f"numbers_{state}"] for state in ("active", "draining", "reserved")]
+    assert counts == [2, 0, 0]
 
 
 async def test_numbers_need_their_trunk(house: House) -> None:
@@ -131,17 +126,6 @@ async def test_ten_thousand_numbers_fit_into_one_request(house: House) -> None:
     added = await house.ask("POST", "/v1/numbers", numbers(numbers=many))
 
     assert (added.status, added.json()["added"]) == (201, 10_000)
-
-
-async def test_a_pool_gets_the_rules_that_are_put(house: House) -> None:
-    rules = {"cool_down_s": 0, "language": "en", "ring_s": 25, "max_call_s": 600}
-
-    made = await house.ask("PUT", "/v1/pools/fast", rules)
-
-    assert made.status == 200
-    assert made.json() == rules | {"name": "fast", "numbers_active": 0, "numbers_draining": 0}
-    assert (await house.ask("GET", "/v1/pools/fast")).json() == made.json()
-    assert (await house.ask("GET", "/v1/pools")).json()["items"] == [made.json()]
 
 
 @pytest.mark.parametrize(

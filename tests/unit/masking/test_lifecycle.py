@@ -10,7 +10,6 @@ import pytest
 from masking import lifecycle
 from masking.allocation import Place
 from masking.errors import (
-    CoolDownOutOfRange,
     InvalidInput,
     PhoneMissing,
     SamePhone,
@@ -102,19 +101,6 @@ def test_a_draft_that_cannot_be_a_session_is_refused(
 )
 def test_a_draft_that_can_be_a_session_gives_its_participants(draft: SessionDraft) -> None:
     assert lifecycle.check(draft) == draft.participants
-
-
-@pytest.mark.parametrize("cool_down", [timedelta(0), WEEK, timedelta(days=90)])
-def test_a_cool_down_of_0_to_90_days_is_allowed(cool_down: timedelta) -> None:
-    lifecycle.check_cool_down(cool_down)
-
-
-@pytest.mark.parametrize("cool_down", [-US, timedelta(days=90) + US])
-def test_any_other_cool_down_is_refused(cool_down: timedelta) -> None:
-    with pytest.raises(CoolDownOutOfRange) as refused:
-        lifecycle.check_cool_down(cool_down)
-
-    assert refused.value.field == "cool_down_s"
 
 
 def test_a_new_session_is_what_was_asked_for_with_a_lease_a_side() -> None:
