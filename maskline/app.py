@@ -156,6 +156,8 @@ class _App:
                     await node.start(own)
                 if ingester is not None:
                     own("ingest", ingester.run())
+                if deliver is not None:
+                    own("deliver", deliver.run())
                 if Role.API in self._roles:
                     chores = all_chores(store.vault, secrets.token_bytes)
                     own("upkeep", keep_tidy(store.db, utc_now, chores))
