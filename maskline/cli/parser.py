@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeAlias
 
-from maskline.cli.values import crowd, duration, share
+from maskline.cli.values import crowd, duration, moment, share
 
 Run = Callable[[argparse.Namespace], int]
 SERVE_ROLES = ("api", "controller", "ingest", "deliver")
@@ -28,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     _keys(commands)
     _numbers(commands)
     _pools(commands)
+    _inspect(commands)
     _trunks(commands)
     _asterisk(commands)
     return parser
@@ -61,6 +62,20 @@ def _keys(commands: _Commands) -> None:
     _command(group, "list", "list keys", "keys", "show")
     revoke = _command(group, "revoke", "end a key", "keys", "revoke")
     revoke.add_argument("id", help="key_…")
+
+
+def _inspect(commands: _Commands) -> None:
+    inspect = _command(
+        commands, "inspect", "say whom a number reaches for a caller, and why", "inspect", "inspect"
+    )
+    inspect.add_argument("number", help="the proxy number; the caller's phone is read from stdin")
+    inspect.add_argument("--at", type=moment, metavar="TIME", help="a past moment, RFC 3339")
+    inspect.add_argument(
+        "--digits",
+        action="append",
+        metavar="DIGITS",
+        help="what the caller types when asked; may be repeated (a PIN here is seen by others)",
+    )
 
 
 def _numbers(commands: _Commands) -> None:
