@@ -4,8 +4,8 @@ Tried in this order, each with a bounded number of index look-ups however many l
 
 1. a place that nobody took: of a plain pool, a number that no listing shows; of a shared one,
    random digits after a number that listings show already. Another number is opened for listings
-   only when those that are open are so full that random digits meet taken ones: pairs keep the
-   rest, and whoever mistypes a digit mostly reaches nobody;
+   only when random digits meet taken ones often, which keeps a number about a fiftieth full: pairs
+   keep the rest, and whoever mistypes a digit mostly reaches nobody;
 2. the place that has been free longest, which its former listing gives up by that;
 3. whatever a search of `_SEARCHED` places finds. A pool that is not larger is used to its last
    place; a larger one is called exhausted when so many places in a row are taken.
@@ -34,6 +34,7 @@ Place = tuple[ProxyNumber, str]
 Entropy = Callable[[int], bytes]
 
 _PROBES: Final = 8
+_CROWDED: Final = 3  # taken ones among them
 _SEARCHED: Final = 8192
 _AT_ONCE: Final = 512
 
@@ -204,7 +205,7 @@ def _shared(conn: Connection, areas: _Areas, length: int, entropy: Entropy) -> P
         ]
         taken = _taken(conn, tried)
         free = [one for one in tried if (one[0].id, one[1]) not in taken]
-        if not taken:
+        if len(tried) - len(free) < _CROWDED:
             return free[0]
     fresh = areas.unshown(entropy)
     if fresh is not None:
