@@ -7,12 +7,18 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import Connection
 
-from masking.model import Role
-from storage import Database, open_database, routing, sessions
+from masking.digits import SECRET_BYTES
+from masking.model import Pool, Role
+from masking.rules import Exhausted, NumberRules, PoolRules, Stranger, StrangerRules
+from storage import Database, numbers, open_database, routing, sessions
+from storage.routing import Dialling
 from tests.support.statements import parameters
 from tests.support.storage import (
     ANNA,
+    DAY,
     NOW,
+    SELLER,
+    TRUNK,
     a_draft,
     a_person,
     a_vault,
@@ -49,7 +55,7 @@ def plan_of(conn: Connection, work: object) -> list[str]:
 
 async def test_a_routing_decision_scans_nothing(db: Database) -> None:
     def ask(conn: Connection) -> object:
-        return routing.facts(conn, a_vault(), number=proxies(1)[0], caller=ANNA)
+        return routing.facts(conn, a_vault(), Dialling(proxies(1)[0], ANNA, TRUNK.name))
 
     steps = await db.read(lambda conn: plan_of(conn, ask))
 
@@ -68,6 +74,32 @@ async def test_opening_a_session_scans_nothing(db: Database) -> None:
 
     assert [step for step in steps if step.startswith("SCAN") and step != _NO_TABLE] == []
     assert any("uq_leases_live_or_cooling" in step for step in steps)
+
+
+@pytest.mark.parametrize("exhausted", [Exhausted.EXTENSION, Exhausted.RECYCLE_IDLE])
+async def test_making_room_in_an_exhausted_pool_scans_nothing(
+    db: Database, exhausted: Exhausted
+) -> None:
+    rules = PoolRules(NumberRules(exhausted=exhausted), StrangerRules(unknown=Stranger.PIN))
+    for n in range(50):
+        await opened(db, a_vault(), a_draft(a_person(Role.BUYER, 100 + n), SELLER), rotation=n)
+
+    def open_one(conn: Connection) -> object:
+        return sessions.open_session(
+            conn,
+            a_vault(),
+            a_draft(a_person(Role.BUYER, 99), SELLER),
+            now=NOW + DAY / 2,
+            session_id="ses_x",
+            rotation=1,
+            secret=b"s" * SECRET_BYTES,
+        )
+
+    await db.write(lambda conn: numbers.put_pool(conn, Pool("default", rules=rules), NOW))
+    steps = await db.write(lambda conn: plan_of(conn, open_one))
+
+    assert [step for step in steps if step.startswith("SCAN") and step != _NO_TABLE] == []
+    assert any("uq_leases_pin" in step for step in steps)
 
 
 async def test_a_users_and_a_conversations_sessions_are_found_by_index(db: Database) -> None:
