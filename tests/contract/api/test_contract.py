@@ -105,7 +105,6 @@ async def test_what_later_versions_will_have_is_not_there(lite: House) -> None:
         ("POST", "/v1/listing-numbers"),
         ("POST", "/v1/users/u-1/app-credentials"),
         ("PUT", "/v1/users/u-1/reachability"),
-        ("POST", "/v1/webhooks"),
     ):
         reply = await lite.ask(method, path, {})
         assert (reply.status, reply.error_id) == (404, "path_not_found"), path
