@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sys
 from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, select
 
 from masking.errors import PoolExhausted
-from masking.model import Role, Session
-from storage import Database, migrate, open_database
+from masking.ids import session_id
+from masking.lifecycle import RECYCLED
+from masking.model import Pool, Role, Session
+from masking.rules import Exhausted, NumberRules, PoolRules, Stranger, StrangerRules
+from storage import Database, migrate, numbers, open_database
 from storage.database import Limits
-from storage.schema import leases, participants
-from tests.support.storage import a_draft, a_person, a_vault, leases_of, opened, stocked
+from storage.opening import open_session
+from storage.schema import leases, participants, sessions
+from tests.support.storage import NOW, a_draft, a_person, a_vault, leases_of, opened, stocked
 
 _ROOT = Path(__file__).parents[3]
 
@@ -36,10 +42,26 @@ def places(conn: Connection) -> list[tuple[str, int]]:
     return [(row.user_id, row.number_id) for row in rows]
 
 
-async def opened_or_refused(db: Database, buyer: int, rotation: int) -> Session | None:
+async def opened_or_refused(
+    db: Database, buyer: int, rotation: int, now: datetime = NOW
+) -> Session | None:
     draft = a_draft(a_person(Role.BUYER, buyer), a_person(Role.SELLER, 1))
+    new_id = session_id(now, buyer.to_bytes(10, "big"))
+    secret = hashlib.sha256(new_id.encode()).digest()
+
+    def work(conn: Connection) -> Session:
+        return open_session(
+            conn,
+            a_vault(),
+            draft,
+            now=now,
+            session_id=new_id,
+            rotation=rotation,
+            secret=secret,
+        )
+
     try:
-        return await opened(db, a_vault(), draft, rotation=rotation)
+        return await db.write(work)
     except PoolExhausted:
         return None
 
@@ -60,6 +82,59 @@ async def test_creators_for_one_seller_get_every_number_of_the_pool_and_no_more(
     assert len(there) == size, "refused while a number was left, or served beyond the last"
     bound = leases_of(there)
     assert len(set(bound)) == len(bound) == 2 * size
+
+
+async def test_creators_share_a_number_out_without_sharing_a_place(url: str) -> None:
+    rules = NumberRules(exhausted=Exhausted.EXTENSION, extension_length=2)
+    databases = [open_database(url, Limits(connections=8)) for _ in range(2)]
+    try:
+        await with_rules(databases[0], 2, PoolRules(rules, StrangerRules(unknown=Stranger.PIN)))
+        answers = await asyncio.gather(
+            *(opened_or_refused(databases[n % 2], n, rotation=0) for n in range(30))
+        )
+    finally:
+        for database in databases:
+            await database.close()
+
+    there = [session for session in answers if session is not None]
+    assert len(there) == 30
+    sellers = [lease for session in there for lease in session.leases if lease.role is Role.SELLER]
+    assert len({(lease.number.id, lease.extension) for lease in sellers}) == 30
+    pins = [(lease.number.id, lease.pin) for session in there for lease in session.leases]
+    assert len(set(pins)) == 60
+
+
+async def test_one_session_gives_way_to_one_creator_only(url: str) -> None:
+    """Eight wait for the places of eight idle sessions: each gets one, the ninth none."""
+    rules = NumberRules(exhausted=Exhausted.RECYCLE_IDLE, recycle_after=timedelta(hours=3))
+    databases = [open_database(url, Limits(connections=8)) for _ in range(2)]
+    later = NOW + timedelta(hours=4)
+    try:
+        await with_rules(databases[0], 8, PoolRules(rules))
+        old = [await opened_or_refused(databases[0], n, rotation=n) for n in range(8)]
+        new = await asyncio.gather(
+            *(opened_or_refused(databases[n % 2], 100 + n, rotation=0, now=later) for n in range(9))
+        )
+        closed = await databases[0].read(recycled)
+    finally:
+        for database in databases:
+            await database.close()
+
+    there = [session for session in new if session is not None]
+    assert len(there) == 8
+    reasons = [dict(lease.why) for session in there for lease in session.leases]
+    taken = [why["of"] for why in reasons if why["by"] == "recycled"]
+    assert sorted(taken) == sorted(session.id for session in old if session) == sorted(closed)
+
+
+async def with_rules(database: Database, size: int, rules: PoolRules) -> None:
+    await stocked(database, a_vault(), size)
+    await database.write(lambda conn: numbers.put_pool(conn, Pool("default", rules=rules), NOW))
+
+
+def recycled(conn: Connection) -> list[str]:
+    query = select(sessions.c.id).where(sessions.c.closed_why == RECYCLED)
+    return list(conn.execute(query).scalars())
 
 
 async def test_crossed_pairs_do_not_wait_for_each_other_for_ever(url: str) -> None:
