@@ -160,7 +160,8 @@ class _App:
                     own("deliver", deliver.run())
                 if Role.API in self._roles:
                     chores = all_chores(store.vault, secrets.token_bytes)
-                    own("upkeep", keep_tidy(store.db, utc_now, chores))
+                    every_s = self._settings.upkeep_s
+                    own("upkeep", keep_tidy(store.db, utc_now, chores, every_s=every_s))
                 if http is not None:
                     await http.start(store, node or NoNode(), ingester, deliver)
                 self._starting = None

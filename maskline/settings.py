@@ -99,6 +99,8 @@ class Settings(BaseSettings):
     """How long an offer waits for its decision."""
     max_calls: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Calls at once on this node."""
+    upkeep_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """How often what is due is done: `session.ending`, numbers that rotate, what is over let go."""
     prompts: Path | None = None
     """Folder with announcements of your own: ru/maskline/…, en/maskline/…."""
     outbound_allow: Annotated[Allowed, BeforeValidator(_networks)] = ()
