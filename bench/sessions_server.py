@@ -152,7 +152,8 @@ class Bare:
         run("BEGIN IMMEDIATE")
         run(
             "INSERT INTO sessions (id, conversation_id, pool, listing_id, listing_title,"
-            " channel_policy, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            " channel_policy, created_at, expires_at, ttl_s, pair_index, ttl_from,"
+            " conversation_held) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'creation', 0)",
             (
                 new_id,
                 sent["conversation_id"],
@@ -162,6 +163,8 @@ class Bare:
                 sent["channel_policy"],
                 at,
                 until,
+                sent["ttl_s"],
+                os.urandom(16),
             ),
         )
         two = sent["participants"]
@@ -174,14 +177,16 @@ class Bare:
             ],
         )
         self._connection.executemany(
-            "INSERT INTO leases (session_id, position, number_id, phone_index, expires_at,"
-            " reserved_until, active) VALUES (?, ?, ?, ?, ?, ?, 1)",
+            "INSERT INTO leases (session_id, position, number_id, phone_index, since, expires_at,"
+            " reserved_until, active, slot, extension, once, why)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 1, 0, '', 0, '{\"by\":\"rotation\"}')",
             [
                 (
                     new_id,
                     n,
                     self._count % POOL_SIZE + 1,
                     os.urandom(16),
+                    at,
                     until,
                     until + 604_800_000,
                 )
