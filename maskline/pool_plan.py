@@ -131,7 +131,7 @@ def _legend(plan: PoolPlan) -> list[str]:
     return [
         f"refuse        {nobody}" + ("" if not wishes.refused else " refused"),
         f"recycle_idle  the same, where a session that was idle for {idle} makes room",
-        f"extension     at most {wishes.digits:.1%} of leases are dialled with digits",
+        f"extension     at most {wishes.digits * 100:g} % of leases are dialled with digits",
         "*             the cool-down in force",
     ]
 

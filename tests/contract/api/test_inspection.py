@@ -85,7 +85,7 @@ async def test_what_is_to_come_is_not_known(lite: House) -> None:
 
     reply = await lite.ask("POST", "/v1/inspections", body, role="staff")
 
-    assert (reply.status, reply.fields.keys()) == (422, {"at"})
+    assert (reply.status, [*reply.fields]) == (422, ["at"])
 
 
 async def test_a_number_that_is_none_of_ours_is_not_repeated(lite: House) -> None:

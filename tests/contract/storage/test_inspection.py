@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 from masking.errors import MaskingError
 from masking.ids import listing_number_id, session_id
 from masking.inspection import Finding, Question
-from masking.known import OpenLink
+from masking.known import Enrol, OpenLink
 from masking.lifecycle import SessionDraft
 from masking.listing import LinkRefusal, ListingDraft
 from masking.model import Listing, Participant, Phone, Pool, Role, TtlFrom
@@ -168,7 +168,7 @@ class Life:
         question = Question(NUMBERS[a % 2], OTHERS[1])
         for held in self._held():
             if held.lease.number.e164 == question.number and held.live(self.now):
-                deed = enrolments.Enrol(held.session.id, held.lease.role)
+                deed = Enrol(held.session.id, held.lease.role)
                 enrolments.enrol(
                     self.conn, self.vault, deed, held.lease.number, OTHERS[1], self.now, why="pin"
                 )
