@@ -12,7 +12,8 @@ from masking.ids import session_id
 from masking.lifecycle import SessionDraft
 from masking.model import Card, Listing, Participant, Phone, Pool, Role, Session
 from masking.trunks import Trunk
-from storage import Database, numbers, sessions, trunks
+from storage import Database, numbers, routing, sessions, trunks
+from storage.routing import Dialling
 from storage.vault import Vault, VaultKeys
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -91,3 +92,13 @@ def leases_of(found: Iterable[Session]) -> list[tuple[str, str]]:
         for session in found
         for lease in session.leases
     ]
+
+
+def live_session(
+    conn: Connection, vault: Vault, number: Phone, caller: Phone, now: datetime
+) -> str | None:
+    """The session to which a caller's own live lease on `number` leads, if there is one."""
+    found = routing.facts(conn, vault, Dialling(number, caller, TRUNK.name))
+    live = [held.session.id for held in found.held if held.live(now)]
+    assert len(live) < 2, "one place, two sessions"
+    return live[0] if live else None
