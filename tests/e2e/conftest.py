@@ -11,6 +11,8 @@ import pytest_asyncio
 
 from maskline.demo import Carrier
 from tests.support.maskline import Maskline, carrier_host, phones, sipp_command
+from tests.support.platform import Platform
+from tests.support.scene import Scene
 
 FOLDER = Path(__file__).parent
 
@@ -50,6 +52,37 @@ async def carrier(shared: Maskline) -> AsyncIterator[Carrier]:
         await shared.add_trunk("carrier-a", opened.host, opened.port, max_cps=200)
         await shared.add_numbers("carrier-a", "+74951110001", "+74951110002", "+74951110003")
         yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def theatre(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    """A Maskline of this file's own that logs all it can, a carrier, and a platform beside it."""
+    options = {"log_level": "debug", "outbound_allow": "127.0.0.0/8", "upkeep_s": "2"}
+    maskline = Maskline(tmp_path_factory.mktemp("scene") / "data", options=options)
+    await maskline.start()
+    try:
+        async with (
+            Platform() as platform,
+            Carrier(
+                carrier_host(), 5080, toward=maskline.sip_address, sipp=sipp_command()
+            ) as carrier,
+        ):
+            scene = Scene(maskline, carrier, platform)
+            await maskline.add_trunk(scene.trunk, carrier.host, carrier.port, max_cps=200)
+            await scene.subscribe()
+            yield scene
+            await scene.check_written()
+            assert await maskline.stop() == 0, maskline.log
+    finally:
+        await maskline.kill()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def scene(theatre: Scene) -> AsyncIterator[Scene]:
+    """The same, from curtain to curtain: afterwards nobody was given away."""
+    theatre.begin()
+    yield theatre
+    await theatre.check()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
