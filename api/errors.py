@@ -180,6 +180,22 @@ class KeyNotFound(NotFound):
     title = "No such key"
 
 
+class ParticipantNotFound(NotFound):
+    """The session has no participant with this user id."""
+
+    error_id = "participant_not_found"
+    title = "No such participant"
+    advice = "Take a `user_id` of the session's participants."
+
+
+class CallerNumberNotFound(NotFound):
+    """The session has no such caller number."""
+
+    error_id = "caller_number_not_found"
+    title = "No such caller number"
+    advice = "It was used, or its time is over: list those that there are."
+
+
 class MethodNotAllowed(ApiError):
     """The path exists, the method does not."""
 
@@ -308,6 +324,30 @@ class TooManyWebhooks(Conflict):
     error_id = "too_many_webhooks"
     title = "There are as many webhooks as there may be"
     advice = "Remove one that is not needed: DELETE /v1/webhooks/{id}."
+
+
+class CallerNumberTaken(Conflict):
+    """The phone means something else on the number."""
+
+    error_id = "caller_number_taken"
+    title = "That phone means something else on this number already"
+    advice = "Let them call from another phone."
+
+
+class NoNumberToCall(Conflict):
+    """The participant has no proxy number."""
+
+    error_id = "no_number_to_call"
+    title = "The participant has no proxy number in the session"
+    advice = "They are reachable in the app only: open a session with a phone of theirs."
+
+
+class TooManyCallerNumbers(Conflict):
+    """There may be no more at once."""
+
+    error_id = "too_many_caller_numbers"
+    title = "The participant has as many declared phones as there may be"
+    advice = "Withdraw one first, or wait until one was used."
 
 
 class LastAdminKey(Conflict):

@@ -6,6 +6,7 @@ from typing import Final
 
 from api import (
     blocks,
+    caller_numbers,
     calls,
     headroom,
     history,
@@ -24,6 +25,7 @@ from api.routing import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
     *sessions.ROUTES,
+    *caller_numbers.ROUTES,
     *listing_numbers.ROUTES,
     *blocks.ROUTES,
     *calls.ROUTES,

@@ -128,8 +128,9 @@ def _step(
         answered_us = max(started_us, ended_us - (talk_ms or 0) * 1000)
     if answered_us is None:
         talk_ms = 0
-    elif talk_ms is None:
-        talk_ms = (ended_us - answered_us) // 1000
+    else:  # Asterisk counts from its own answer to a caller who was asked for digits
+        longest_ms = (ended_us - answered_us) // 1000
+        talk_ms = longest_ms if talk_ms is None else min(talk_ms, longest_ms)
     until_us = ended_us if answered_us is None else answered_us
     rang_us = None
     if facts.alerted:  # by a 180, or by ringing played in-band

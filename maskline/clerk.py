@@ -7,6 +7,7 @@ that justifies it, so that nobody is connected by what was true a moment ago.
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
@@ -139,7 +140,7 @@ class Clerk:
         if wanted is None:
             raise _Senseless
         held = self._as_whom(conn, wanted, number, caller, user_id)
-        if caller is not None and held.lease.number.id != number.id:
+        if caller is not None and not _is_own(held, number, caller):
             deed = Enrol(held.session.id, held.lease.role)
             if not enrolments.enrol(conn, self.vault, deed, number, caller, now, why=BY_PLATFORM):
                 raise _Senseless
@@ -184,6 +185,13 @@ class Clerk:
         return opened, answer.user_id if mine is None else opened.participants[mine].user_id
 
 
+def _is_own(held: Held, number: ProxyNumber, caller: Phone) -> bool:
+    """Whether the caller's phone is the participant's, and the number dialled is theirs."""
+    holder = held.holder
+    plain = held.lease.number.id == number.id and not held.lease.extension
+    return plain and holder is not None and holder.phone == caller
+
+
 class _Senseless(Exception):
     """The platform's answer does not fit the call."""
 
@@ -203,7 +211,7 @@ def _draft(answer: HookAnswer, caller: Phone | None) -> tuple[SessionDraft, int 
     if answer.conversation_id is not None:
         sent.setdefault("conversation_id", answer.conversation_id)
     try:
-        return draft_of(SessionIn.model_validate(sent)), mine
+        return draft_of(SessionIn.model_validate_json(json.dumps(sent))), mine
     except ValidationError:
         raise _Senseless from None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, exists, func, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, exists, func, select, update
 
 from masking.errors import (
     CallerNumberTaken,
@@ -30,7 +30,7 @@ from masking.notice import Notice, NoticeKind
 from storage import outbox
 from storage.dialect import insert_for
 from storage.endings import locked
-from storage.schema import leases, numbers, participants
+from storage.schema import leases, numbers, participants, sessions
 from storage.session_rows import OWN
 from storage.vault import Vault
 
@@ -46,10 +46,13 @@ _OF_SIDE: Final = (
 _OWN: Final = select(leases.c.phone_index, leases.c.number_id, leases.c.extension).where(
     *_OF_SIDE, leases.c.slot == OWN
 )
-_OTHERS: Final = select(func.max(leases.c.slot), func.count().filter(
-    leases.c.active, leases.c.once == bindparam("once"), leases.c.slot != OWN,
+_COUNTED: Final = and_(
+    leases.c.slot != OWN,
+    leases.c.active,
+    leases.c.once == bindparam("once"),
     leases.c.expires_at > bindparam("at"),
-)).where(*_OF_SIDE)  # fmt: skip
+)
+_OTHERS: Final = select(func.max(leases.c.slot), func.count().filter(_COUNTED)).where(*_OF_SIDE)
 _AT_PLACE: Final = (
     leases.c.phone_index == bindparam("phone"),
     leases.c.number_id == bindparam("number"),
@@ -62,6 +65,7 @@ _RECLAIM: Final = (
 _GIVE_WAY: Final = (
     update(leases).where(*_AT_PLACE, leases.c.expires_at <= bindparam("at"))
 ).values(active=False)
+_EXISTS: Final = select(exists().where(sessions.c.id == bindparam("wanted")))
 _IS_PROXY: Final = select(exists().where(numbers.c.e164 == bindparam("wanted")))
 _USE_UP: Final = (
     update(leases)
@@ -153,6 +157,12 @@ def declare(
         for one in caller_numbers(conn, session_id, now)
         if (one.position, one.slot) == (position, row["slot"])
     )
+
+
+def must_exist(conn: Connection, session_id: str) -> None:
+    """Raise UnknownSession unless there is such a session."""
+    if not conn.execute(_EXISTS, {"wanted": session_id}).scalar_one():
+        raise UnknownSession
 
 
 def caller_numbers(conn: Connection, session_id: str, now: datetime) -> tuple[CallerNumber, ...]:
