@@ -246,17 +246,29 @@ def keep_condition(conn: Connection, webhook_id: str, condition: Condition) -> N
     conn.execute(update(webhooks).where(webhooks.c.id == webhook_id).values(values))
 
 
-def hurry(conn: Connection, webhook_id: str, *, now: datetime, taken_until: datetime) -> None:
-    """The receiver is back: what was put off is due now. What may be under way is left."""
-    conn.execute(
-        update(deliveries)
+def hurry(
+    conn: Connection,
+    webhook_id: str,
+    *,
+    now: datetime,
+    taken_until: datetime,
+    at_most: int = 5000,
+) -> None:
+    """The receiver is back: what was put off is due now. What may be under way is left.
+
+    What was never tried was not put off: of a long absence, too, it is little.
+    """
+    put_off = (
+        select(deliveries.c.id)
         .where(
             deliveries.c.webhook_id == webhook_id,
             deliveries.c.finished_at.is_(None),
             deliveries.c.due_at > taken_until,
         )
-        .values(due_at=now)
+        .order_by(deliveries.c.due_at)
+        .limit(at_most)
     )
+    conn.execute(update(deliveries).where(deliveries.c.id.in_(put_off)).values(due_at=now))
 
 
 def expire(conn: Connection, before: datetime, now: datetime, *, at_most: int = 500) -> int:

@@ -39,6 +39,8 @@ class DeliverySettings:
 
     deadline_s: float = 10.0  # for one try, from the look-up of its name to the answer's end
     at_once: int = 16  # tries under way to one webhook
+    ahead: int = 48  # taken besides them from the database while the receiver is quick
+    quick_ms: int = 250
     spare_s: float = 20.0  # what was taken is lost to others so long after its deadline
     poll_s: float = 0.25  # how often is looked for what other processes owe
     retry_s: float = 1.0  # after the database has failed
@@ -89,6 +91,7 @@ class _Errand:
     taken: list[Taken]
     url: str = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+    until: datetime  # after it, what was taken is no longer ours
 
 
 class Courier:
@@ -98,7 +101,9 @@ class Courier:
         self._house = house
         self._id = webhook_id
         self._wake = asyncio.Event()
-        self._under_way = 0
+        self._under_way = 0  # taken, and not finished
+        self._sending = asyncio.Semaphore(house.settings.at_once)
+        self._quick = False
         self._finished: list[_Result] = []
 
     def wake(self) -> None:
@@ -139,10 +144,11 @@ class Courier:
         """Keep what is finished and take what is due; None: the webhook is gone."""
         house, ended = self._house, tuple(self._finished)
         now = house.clock()
-        room = house.settings.at_once - self._under_way
-        if not ended and not await house.db.look_up(lambda conn: self._anything(conn, now, room)):
-            return _Errand([], "", ())
         until = now + timedelta(seconds=house.settings.deadline_s + house.settings.spare_s)
+        most = house.settings.at_once + (house.settings.ahead if self._quick else 0)
+        room = most - self._under_way
+        if not ended and not await house.db.look_up(lambda conn: self._anything(conn, now, room)):
+            return _Errand([], "", (), until)
         draw = house.draw()
 
         def work(conn: Connection) -> tuple[_Errand | None, list[Tried]]:
@@ -151,13 +157,12 @@ class Courier:
                 return None, []
             tried = [_judge(one) for one in ended]
             after = self._keep(conn, webhook, tried, draw, now, until)
-            most = retry.open_at_once(after, house.settings.at_once)
-            at_most = most - self._under_way
+            at_most = retry.open_at_once(after, most) - self._under_way
             if at_most <= 0 or not deliveries.due(after, now):
-                return _Errand([], "", ()), tried
+                return _Errand([], "", (), until), tried
             taken = deliveries.take(conn, self._id, now=now, until=until, at_most=at_most)
             secrets = webhooks.secrets_of(conn, house.vault, self._id, now) if taken else ()
-            return _Errand(taken, webhook.url, secrets), tried
+            return _Errand(taken, webhook.url, secrets, until), tried
 
         errand, tried = await house.db.write(work)
         del self._finished[: len(ended)]
@@ -199,6 +204,14 @@ class Courier:
         return webhooks.get(conn, self._id) or webhook
 
     async def _send(self, client: OutboundClient, errand: _Errand, taken: Taken) -> None:
+        async with self._sending:
+            left = errand.until - self._house.clock()
+            if left.total_seconds() >= self._house.settings.deadline_s:
+                await self._try(client, errand, taken)
+        self._under_way -= 1
+        self._wake.set()
+
+    async def _try(self, client: OutboundClient, errand: _Errand, taken: Taken) -> None:
         house = self._house
         at, started_s = house.clock(), time.monotonic()
         reply: Reply | None = None
@@ -221,9 +234,8 @@ class Courier:
         took_ms = int((time.monotonic() - started_s) * 1000)
         result = Try(at, reply.status if reply else None, error, took_ms)
         retry_after_s = reply.retry_after_s if reply else None
+        self._quick = error is None and took_ms <= house.settings.quick_ms
         self._finished.append(_Result(taken, result, house.draw(), retry_after_s))
-        self._under_way -= 1
-        self._wake.set()
 
 
 def _body(taken: Taken) -> bytes:

@@ -102,6 +102,7 @@ Index(
     "ix_deliveries_due",
     deliveries.c.webhook_id,
     deliveries.c.due_at,
+    deliveries.c.sequence,
     sqlite_where=_PENDING,
     postgresql_where=_PENDING,
 )

@@ -122,7 +122,7 @@ def _deliveries() -> None:
     op.create_index(
         "ix_deliveries_due",
         "deliveries",
-        ["webhook_id", "due_at"],
+        ["webhook_id", "due_at", "sequence"],
         sqlite_where=pending,
         postgresql_where=pending,
     )
