@@ -17,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from ipaddress import ip_network
@@ -29,7 +29,7 @@ from aiohttp import web
 from api.outbound import message, new_secret
 from api.outbound.courier import Counts, DeliverySettings, House
 from api.outbound.deliverer import Deliverer
-from masking.notice import Notice, NoticeKind
+from masking.notice import Notice, NoticeKind, Value
 from storage import Database, migrate, open_database, outbox, webhooks
 from storage.vault import Vault, VaultKeys
 
@@ -71,8 +71,13 @@ async def _receive(port_file: str) -> None:
 
 
 def _notice(n: int, at: datetime = _START) -> Notice:
-    people = {"caller": {"role": "buyer", "user_id": f"u-{n}"}, "callee": {"role": "seller"}}
-    data = {"call_id": f"cal_{n:026}", "session_id": f"ses_{n:026}", "ring_ms": 6200, **people}
+    data: dict[str, Value | Mapping[str, Value]] = {
+        "call_id": f"cal_{n:026}",
+        "session_id": f"ses_{n:026}",
+        "ring_ms": 6200,
+        "caller": {"role": "buyer", "user_id": f"u-{n}"},
+        "callee": {"role": "seller"},
+    }
     return Notice(NoticeKind.CALL_ENDED, f"call.ended {n}", at, f"chat-{n % 500}", data)
 
 

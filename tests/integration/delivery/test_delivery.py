@@ -217,6 +217,7 @@ async def test_the_circuit_opens_and_one_delivery_shows_that_it_may_close(post: 
         await post.owe(*(post.notice(n, f"chat-{n}") for n in range(40)))
         async with post.delivering():
             await until(lambda: len(receiver.got) >= retry.TRIPS, "the first tries")
+            found = await post.found(webhook)
             for _ in range(200):
                 found = await post.found(webhook)
                 if found.open_until is not None and receiver.at_once == 0:
@@ -241,6 +242,7 @@ async def test_a_receiver_that_is_gone_is_sent_no_more(lite: Post) -> None:
         await lite.owe(lite.notice(1), lite.notice(2, "chat-2"))
         async with lite.delivering():
             await until(lambda: len(receiver.got) == 2, "both tries")
+            found = await lite.found(webhook)
             for _ in range(200):
                 found = await lite.found(webhook)
                 if not found.enabled:
