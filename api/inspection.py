@@ -139,7 +139,7 @@ def _lease(held: Held, at: datetime) -> LeaseOut:
         state=lease.state(at),
         number=lease.number.e164,
         extension=lease.extension,
-        own_phone=held.slot == OWN_SLOT,
+        enrolled=held.slot != OWN_SLOT,
         expires_at=lease.expires_at,
         reserved_until=lease.reserved_until,
         why=dict(lease.why),

@@ -40,7 +40,7 @@ class LeaseOut(Out):
     state: LeaseState = Field(description="At the moment that was asked about")
     number: str
     extension: str = Field(description="Digits that follow the number; empty where none do")
-    own_phone: bool = Field(description="False: another phone that is enrolled for the participant")
+    enrolled: bool = Field(description="Another phone than the participant's own, enrolled by PIN")
     expires_at: Moment
     reserved_until: Moment
     why: dict[str, str] = Field(description="How the number was chosen")

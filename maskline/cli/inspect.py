@@ -51,7 +51,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     }
     lease = found["lease"]
     if lease is not None:
-        own = "" if lease["own_phone"] else ", of an enrolled phone"
+        own = ", of an enrolled phone" if lease["enrolled"] else ""
         facts["lease"] = (
             f"{lease['state']}{own}; live until {lease['expires_at']}, "
             f"kept until {lease['reserved_until']}"

@@ -36,7 +36,9 @@ async def test_a_session_comes_about_as_the_contract_says(house: House) -> None:
     assert datetime.fromisoformat(session["expires_at"]) == START + timedelta(days=1)
     dial = {"gsm": "+74951110001", "app": f"sip:{session['id']}@sip.test"}
     sides = [(one["role"], one["user_id"], one["dial"]) for one in session["participants"]]
-    assert sides == [("buyer", "u-1", dial), ("seller", "u-2", dial)]
+    assert [side[:2] for side in sides] == [("buyer", "u-1"), ("seller", "u-2")]
+    for _, _, shown in sides:  # fields may be added
+        assert shown.items() >= dial.items()
 
 
 async def test_the_session_can_be_read_found_extended_and_closed(house: House) -> None:
@@ -102,7 +104,6 @@ async def test_what_later_versions_will_have_is_not_there(lite: House) -> None:
         ("POST", f"/v1/sessions/{made['id']}/calls"),
         ("POST", "/v1/calls/cal_5g8s1t2v3w4x5y6z7a8b9c0d1e/handover"),
         ("POST", "/v1/calls/cal_5g8s1t2v3w4x5y6z7a8b9c0d1e/rating"),
-        ("POST", "/v1/listing-numbers"),
         ("POST", "/v1/users/u-1/app-credentials"),
         ("PUT", "/v1/users/u-1/reachability"),
     ):

@@ -34,7 +34,7 @@ async def test_it_says_whom_a_caller_reaches(house: House) -> None:
     assert found["callee"] == {"role": "seller", "user_id": "u-2"}
     assert found["shown"] == PROXY
     assert found["lease"]["state"] == "live"
-    assert found["lease"]["own_phone"] is True
+    assert found["lease"]["enrolled"] is False
     assert found["sentence"] == f"the buyer u-1 reaches the seller u-2, who sees {PROXY}"
     assert found["as_of"]["now"] == []
 

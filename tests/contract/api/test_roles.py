@@ -54,6 +54,8 @@ ALLOWED = {
     "add_numbers": "operator",
     "list_numbers": "operator",
     "get_number": "operator",
+    "get_headroom": "platform operator",
+    "inspect": "staff operator",
     "change_number": "operator",
     "delete_number": "operator",
     "make_key": "",
