@@ -315,7 +315,9 @@ class Carrier:
             case _:
                 pass
         call.media = media
-        job = self._callee_job(media.port, codec)
+        if stream is not None and stream.event_type is not None:
+            media.event_type = stream.event_type
+        job = self._callee_job(media.port, codec, media.event_type)
         process = await self._running.start(job)
         await process.sipp.listening()
         return process
@@ -330,8 +332,10 @@ class Carrier:
             future.set_result(process)
         return await future
 
-    def _callee_job(self, media_port: int, codec: Codec) -> SippJob:
-        media = sip.Stream(self.host, media_port, (codec,), sip.EVENT_TYPE)
+    def _callee_job(
+        self, media_port: int, codec: Codec, event_type: int = sip.EVENT_TYPE
+    ) -> SippJob:
+        media = sip.Stream(self.host, media_port, (codec,), event_type)
         words = callee_words((self.host, self.port), f"callee{next(self._counter)}", media)
         return SippJob("callee", words, (self.host, free_port(self.host)), self._inner)
 

@@ -25,7 +25,7 @@ from tests.support.platform import SECRET, Platform
 
 CALLERS, CALLEES = 450, 700  # Hz
 LANGUAGES = ("ru", "en")
-_QUESTION_MS = 1500  # one may type before it ends
+_ENOUGH_MS = 1500  # of an announcement; one may type before a question ends
 _SOUND_FILES = (".wav", ".gsm", ".alaw", ".ulaw", ".sln", ".g722")
 _DTMF_LINE = re.compile(rb"DTMF (begin|end|Begin|End)")
 
@@ -168,17 +168,26 @@ class Scene:
         await call.press(pin, in_band=in_band)
 
     async def asked(self, call: Call, language: str, name: str) -> None:
-        """The caller hears the beginning of the question `name`, in this language."""
-        await call.hear_sound(self.sound(language, name).first(_QUESTION_MS))
+        """The caller hears the beginning of `name`, in this language: enough to know it by."""
+        await call.hear_sound(self.sound(language, name).first(_ENOUGH_MS))
 
     async def told(self, call: Call, language: str, name: str, timeout_s: float = 15.0) -> None:
         """The caller hears the announcement `name`, all of it, in this language."""
         await call.hear_sound(self.sound(language, name), timeout_s)
 
-    async def refused(self, call: Call, language: str, name: str) -> None:
-        """The caller hears `name` and the call ends; nobody was rung."""
-        await self.told(call, language, name)
-        await call.wait_ended()
+    async def refused(
+        self, call: Call, language: str, name: str, *, to_the_end: bool = False
+    ) -> None:
+        """The caller hears `name`, or enough of it, and nobody is rung.
+
+        `to_the_end`: all of it, and then the call is ended. Else the caller gives up.
+        """
+        if to_the_end:
+            await self.told(call, language, name)
+            await call.wait_ended()
+        else:
+            await self.asked(call, language, name)
+            await (call.hang_up() if call.answered else call.cancel())
         self.nobody_rung()
 
     def nobody_rung(self) -> None:
