@@ -13,10 +13,13 @@ from sqlalchemy import Connection
 
 from masking.model import Phone
 from storage import Database, migrate, open_database
+from storage.schema import participants, sessions
 from storage.vault import Vault
 from tests.integration.cdr.world import TABLES, World, add_session
 from tests.support.postgres import PostgresServer, fresh_database
 from tests.unit.cdr.scenario import NODE, START
+
+_PHONES = (Phone("+79161234567"), Phone("+79267654321"))
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +42,8 @@ def shared_postgres(postgres_server: PostgresServer, vault: Vault) -> Iterator[s
 
 
 @pytest.fixture
-def postgres_emptied(shared_postgres: str) -> str:
-    asyncio.run(_empty(shared_postgres))
+def postgres_emptied(shared_postgres: str, vault: Vault) -> str:
+    asyncio.run(_begin_anew(shared_postgres, vault))
     return shared_postgres
 
 
@@ -88,16 +91,18 @@ async def _fill(url: str, vault: Vault) -> None:
     await migrate(url)
     db = open_database(url)
     try:
-        phones = (Phone("+79161234567"), Phone("+79267654321"))
-        await db.write(lambda conn: add_session(conn, vault, "ses_1", "chat-1", phones))
+        await db.write(lambda conn: add_session(conn, vault, "ses_1", "chat-1", _PHONES))
     finally:
         await db.close()
 
 
-async def _empty(url: str) -> None:
+async def _begin_anew(url: str, vault: Vault) -> None:
+    """As `_fill` left it: a test may have changed the session as well, its conversation's name."""
+
     def work(conn: Connection) -> None:
-        for table in TABLES:
+        for table in (*TABLES, participants, sessions):
             conn.execute(table.delete())
+        add_session(conn, vault, "ses_1", "chat-1", _PHONES)
 
     db = open_database(url)
     try:
