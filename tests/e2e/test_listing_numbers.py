@@ -54,6 +54,20 @@ async def test_the_link_outlives_the_number_that_the_listing_shows(scene: Scene)
     await back.end()
 
 
+async def test_a_number_that_brought_its_callers_makes_way_for_another(scene: Scene) -> None:
+    pool = await scene.pool("ru", numbers=2)
+    seller, buyer = scene.person(), scene.person()
+    listing = await scene.listing(pool, seller, rotate={"after_callers": 1})
+    await (await scene.reach(listing["number"], buyer, seller)).end()
+
+    turned = await scene.platform.event("listing.rotated", _about(listing))
+
+    assert turned["data"]["number_before"] == listing["number"]
+    assert turned["data"]["number"] not in (None, listing["number"])
+    await (await scene.reach(turned["data"]["number"], scene.person(), seller)).end()
+    await (await scene.reach(listing["number"], buyer, seller)).end()
+
+
 @EACH_LANGUAGE
 async def test_listings_share_a_number_and_digits_tell_them_apart(
     scene: Scene, language: str

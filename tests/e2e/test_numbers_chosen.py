@@ -29,6 +29,39 @@ async def test_a_pair_gets_its_numbers_again_and_calls_still_arrive(scene: Scene
     assert talk.leg.seen_caller == again.buyer_dials
 
 
+async def test_a_number_of_the_callees_city_is_shown(scene: Scene) -> None:
+    pool = await scene.pool("ru", numbers=2)
+    petersburg = f"+7812{pool.numbers[0][-7:]}"
+    await scene.maskline.add_numbers(scene.trunk, petersburg, pool=pool.name)
+    seller = "+7812" + scene.person()[-7:]
+    scene.people.add(seller)
+    session, answer = await scene.session(pool, seller=seller)
+    assert session.buyer_dials == petersburg
+    assert answer["participants"][0]["why"]["area"] == "+7812"
+    await (await scene.reach(petersburg, session.buyer, seller)).end()
+
+
+async def test_what_is_said_of_a_call_beforehand_is_what_happens(scene: Scene) -> None:
+    pool = await scene.pool("ru")
+    session, _ = await scene.session(pool)
+    number, stranger = session.buyer_dials, scene.person()
+
+    async def said(caller: str | None) -> tuple[str, str | None, str | None]:
+        body = {"number": number, "caller": caller}
+        found = await scene.ask("POST", "/v1/inspections", body)
+        callee = found["callee"]
+        return found["decision"], callee and callee["user_id"], found["announcement"]
+
+    assert await said(session.buyer) == ("reach", session.seller_id, None)
+    await (await scene.reach(number, session.buyer, session.seller)).end()
+    for caller, announcement in ((stranger, "not-in-service"), (None, "withheld")):
+        assert await said(caller) == ("refuse", None, announcement)
+        await scene.refused(await scene.dial(number, caller), "ru", announcement)
+    await scene.ask("DELETE", f"/v1/sessions/{session.id}")
+    assert await said(session.buyer) == ("refuse", None, "no-longer-serves")
+    await scene.refused(await scene.dial(number, session.buyer), "ru", "no-longer-serves")
+
+
 async def test_a_reserved_number_goes_to_who_asks_for_it_and_to_nobody_else(scene: Scene) -> None:
     pool = await scene.pool("ru", numbers=2)
     kept, free = pool.numbers
@@ -66,12 +99,14 @@ async def test_pools_are_tried_in_their_order(scene: Scene) -> None:
         await (await scene.reach(number, buyer, seller)).end()
 
 
-async def test_a_participant_without_a_free_number_is_refused_and_the_others_go_on(
-    scene: Scene,
-) -> None:
-    pool = await scene.pool("ru", numbers=1)
+async def test_the_platform_is_warned_before_a_participant_is_refused(scene: Scene) -> None:
+    pool = await scene.pool("ru", numbers=5)
     dealer = scene.person()
-    first, _ = await scene.session(pool, seller=dealer)
+    held = [await scene.session(pool, seller=dealer) for _ in range(4)]
+    first, _ = held[0]
+    low = await scene.platform.event("pool.low", lambda one: one["data"]["pool"] == pool.name)
+    assert (low["data"]["user_id"], low["data"]["left"]) == (first.seller_id, 1)
+    held.append(await scene.session(pool, seller=dealer))
     with pytest.raises(CommandRefused, match="no number"):
         await scene.session(pool, seller=dealer)
     elsewhere, _ = await scene.session(pool)
