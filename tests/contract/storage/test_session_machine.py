@@ -19,6 +19,7 @@ from masking.lifecycle import SessionDraft
 from masking.model import Phone, Pool, Session
 from masking.routing import RoutingFacts
 from storage import blocks, migrate, numbers, open_database, routing, sessions, trunks
+from storage.routing import Dialling
 from storage.schema import metadata
 from tests.support.postgres import PostgresServer, fresh_database
 from tests.support.session_machine import SessionMachine
@@ -74,7 +75,7 @@ class StoredSessions:
 
     def facts(self, number: Phone, caller: Phone, now: datetime) -> RoutingFacts:
         return self._read(
-            lambda conn: routing.facts(conn, self._vault, number=number, caller=caller)
+            lambda conn: routing.facts(conn, self._vault, Dialling(number, caller, TRUNK.name))
         )
 
     def dispose(self) -> None:
