@@ -66,15 +66,19 @@ def _ms(column: ColumnElement[Any]) -> ColumnElement[int]:
     return type_coerce(column, BigInteger)
 
 
-_pool_and_held: tuple[ColumnElement[Any], ...] = (
+_held: Final[tuple[ColumnElement[Any], ...]] = (
+    *leases.c["phone_index", "number_id", "extension", "slot"],
+    *(_ms(leases.c[name]).label(name) for name in ("since", "expires_at", "reserved_until")),
+)
+_pool_and_held: Final[tuple[ColumnElement[Any], ...]] = (
     *pools.c["name", "cool_down_s", "language", "ring_s", "max_call_s", "rules", "version"],
     exists()
     .where(numbers.c.e164.in_((bindparam("first_phone"), bindparam("second_phone"))))
     .label("phone_is_proxy"),
     *(_had(phone).label(f"{phone.key}_had") for phone in _BOTH),
-    *leases.c["phone_index", "number_id", "extension", "slot"],
-    *(_ms(leases.c[name]).label(name) for name in ("since", "expires_at", "reserved_until")),
+    *_held,
 )
+_HELD_FROM: Final = len(_pool_and_held) - len(_held)
 _held_by_either: Final = and_(leases.c.phone_index.in_(_BOTH), leases.c.active)
 _POOL_AND_HELD: Final = (
     select(*_pool_and_held)
@@ -227,19 +231,21 @@ class _Holdings:
 
     def read(self, rows: Sequence[Row[Any]]) -> None:
         at, stock = self._at, self._stock
-        for row in rows:
-            number, since = row.number_id, row.since
-            one = self._by_phone.get(row.phone_index)
+        # A dealer has hundreds: columns are taken by their places, which costs a third.
+        for phone, number, extension, slot, since, expires_at, reserved_until in (
+            row[_HELD_FROM:] for row in rows
+        ):
+            one = self._by_phone.get(phone)
             if one is None:
-                one = self._by_phone[row.phone_index] = _Holding()
+                one = self._by_phone[phone] = _Holding()
             if number in stock and (since, number) > (one.since, one.latest or 0):
                 one.since, one.latest = since, number
-            if row.reserved_until <= at:
+            if reserved_until <= at:
                 self.over = True
                 continue
-            live = row.expires_at > at
-            one.held.setdefault(number, {})[row.extension] = live
-            if live and row.slot == OWN and number in stock:
+            live = expires_at > at
+            one.held.setdefault(number, {})[extension] = live
+            if live and slot == OWN and number in stock:
                 one.live += 1
 
     def of(self, index: bytes) -> _Holding | None:

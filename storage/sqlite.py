@@ -40,6 +40,9 @@ _PRAGMAS: Final = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-16384",  # KiB
     "PRAGMA temp_store=MEMORY",
+    # Pages are read where the system keeps them: a reader's own are thrown away with every commit.
+    "PRAGMA mmap_size=2147418112",  # the most that SQLite allows
+    "PRAGMA wal_autocheckpoint=4000",  # pages: in a large file each is written for few commits
 )
 
 
