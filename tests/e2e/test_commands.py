@@ -77,10 +77,6 @@ async def test_commands_say_that_nothing_runs(own: Maskline) -> None:
         )
 
 
-async def test_a_role_that_does_not_exist_yet_is_refused(own: Maskline) -> None:
-    assert "deliver" in await _fails(own, "serve", "deliver")
-
-
 async def test_the_first_admin_key_is_private_and_stays(own: Maskline) -> None:
     await own.start()
     key = own.key

@@ -163,8 +163,8 @@ async def test_trunks_change_under_a_call_that_is_up(
     await shared.add_trunk("second", second.host, second.port, priority=300)
     other = await shared.open_session(next(phone), next(phone))
     second.on_invite(Answer(), number=other.seller)
-    through = await second.call(other.buyer_dials, from_=other.buyer)  # at once: no restart
     carrier.on_invite(Answer(), number=other.seller)
+    through = await second.call(other.buyer_dials, from_=other.buyer)  # at once: no restart
     await carrier.incoming()
     await through.wait_up()
     await through.hang_up()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from telephony.ami import (
@@ -224,6 +225,8 @@ async def test_a_frozen_asterisk_is_noticed_by_its_missing_pong(asterisk: RealAs
     asterisk.process.send_signal(signal.SIGSTOP)
     try:
         async with asyncio.timeout(5):
+            while psutil.Process(asterisk.process.pid).status() != psutil.STATUS_STOPPED:
+                await asyncio.sleep(0.01)
             with pytest.raises(ConnectionLost) as raised:
                 await client.action("CoreStatus", deadline_s=5)
         assert isinstance(raised.value.cause, PingTimeout)
