@@ -17,15 +17,9 @@ from api.outbound.signing import SECRET_BYTES
 from api.routing import NOTHING, Answer, PathParameter, Request, Route, Tag, answer
 from api.schemas.common import NoBody, NoQuery, PageQuery
 from api.schemas.webhooks import (
-    DeliveriesQuery,
-    DeliveryOut,
-    DeliveryPage,
     Receiver,
-    ResendIn,
-    Resent,
     SecretIn,
     TestSent,
-    TryOut,
     WebhookIn,
     WebhookMade,
     WebhookOut,
@@ -34,8 +28,7 @@ from api.schemas.webhooks import (
 )
 from masking.ids import webhook_id
 from masking.notice import Notice, NoticeKind
-from storage import deliveries, webhooks
-from storage.deliveries import Delivery
+from storage import webhooks
 from storage.errors import ConstraintViolated
 from storage.keys import KeyRole
 from storage.outbox import owe
@@ -87,7 +80,7 @@ async def list_webhooks(request: Request[NoBody, PageQuery]) -> Answer:
 async def get_webhook(request: Request[NoBody, NoQuery]) -> Answer:
     """One webhook."""
     found = await request.services.db.read(lambda conn: webhooks.get(conn, request.path["id"]))
-    return answer(_out(_known(found), request))
+    return answer(_out(known(found), request))
 
 
 async def change_webhook(request: Request[WebhookPatch, NoQuery]) -> Answer:
@@ -101,7 +94,7 @@ async def change_webhook(request: Request[WebhookPatch, NoQuery]) -> Answer:
 
     def work(conn: Connection) -> Answer:
         changed = webhooks.change(conn, request.path["id"], changes, now)
-        return answer(_out(_known(changed), request))
+        return answer(_out(known(changed), request))
 
     return await request.commit(work)
 
@@ -126,7 +119,7 @@ async def rotate_secret(request: Request[SecretIn, NoQuery]) -> Answer:
 
     def work(conn: Connection) -> Answer:
         found = webhooks.rotate(conn, vault, request.path["id"], secret, until=until, now=now)
-        changed = _out(_known(found), request)
+        changed = _out(known(found), request)
         return answer(WebhookMade(**changed.model_dump(), secret=nonce.hex()), 201)
 
     return _with_secret(request.bearer, await request.commit(work))
@@ -138,50 +131,9 @@ async def test_webhook(request: Request[NoBody, NoQuery]) -> Answer:
     key = f"{NoticeKind.WEBHOOK_TEST} {wanted} {request.services.entropy(10).hex()}"
 
     def work(conn: Connection) -> Answer:
-        _known(webhooks.get(conn, wanted))
+        known(webhooks.get(conn, wanted))
         owe(conn, Notice(NoticeKind.WEBHOOK_TEST, key, now, data={"webhook_id": wanted}))
         return answer(TestSent(event_id=message.message_id(key)), 202)
-
-    return await request.commit(work)
-
-
-async def list_deliveries(request: Request[NoBody, DeliveriesQuery]) -> Answer:
-    """The delivery log, newest first; dead letters with `state=dead`."""
-    query, wanted = request.query, request.path["id"]
-
-    def work(conn: Connection) -> DeliveryPage:
-        _known(webhooks.get(conn, wanted))
-        page = deliveries.page(
-            conn, wanted, state=query.state, limit=query.limit, cursor=query.cursor
-        )
-        items = [_delivery(one) for one in page.items]
-        return DeliveryPage(items=items, next_cursor=page.next_cursor)
-
-    return answer(await request.services.db.read(work))
-
-
-async def resend_delivery(request: Request[NoBody, NoQuery]) -> Answer:
-    """Send one again, under the same id."""
-    path, now = request.path, request.now
-
-    def work(conn: Connection) -> Answer:
-        again = deliveries.resend(conn, path["id"], int(path["delivery_id"]), now)
-        if again is None:
-            raise errors.DeliveryNotFound
-        return answer(_delivery(again), 202)
-
-    return await request.commit(work)
-
-
-async def resend_dead(request: Request[ResendIn, NoQuery]) -> Answer:
-    """Send dead ones again, the oldest first."""
-    wanted, now, at_most = request.path["id"], request.now, request.body.at_most
-
-    def work(conn: Connection) -> Answer:
-        _known(webhooks.get(conn, wanted))
-        return answer(
-            Resent(resent=deliveries.resend_dead(conn, wanted, now, at_most=at_most)), 202
-        )
 
     return await request.commit(work)
 
@@ -193,7 +145,8 @@ def _check(request: Request[Any, Any], url: str) -> None:
         raise errors.ValidationFailed(errors=[FieldError("url", str(error))]) from None
 
 
-def _known(found: Webhook | None) -> Webhook:
+def known(found: Webhook | None) -> Webhook:
+    """The webhook. Raises WebhookNotFound where there is none."""
     if found is None:
         raise errors.WebhookNotFound
     return found
@@ -249,30 +202,11 @@ def _state(
     return "failing" if webhook.failures else "well"
 
 
-def _delivery(one: Delivery) -> DeliveryOut:
-    return DeliveryOut(
-        id=one.id,
-        event_id=message.message_id(one.key),
-        type=one.kind,
-        conversation_id=one.conversation_id,
-        state=one.state,
-        tries=one.tries,
-        created_at=one.created_at,
-        next_try_at=one.due_at,
-        finished_at=one.finished_at,
-        log=[
-            TryOut(at=each.at, status=each.status, error=each.error, took_ms=each.took_ms)
-            for each in one.log
-        ],
-    )
-
-
-_ID: Final = PathParameter(
+WEBHOOK_ID: Final = PathParameter(
     "id", r"whk_[0-9a-z]{26}", "The webhook's id", "whk_01hx3m8w5c0000000000000000"
 )
-_DELIVERY: Final = PathParameter("delivery_id", r"[1-9][0-9]{0,17}", "The delivery's id", "1")
 _MANAGE: Final = frozenset({KeyRole.PLATFORM, KeyRole.OPERATOR})
-_LOOK: Final = _MANAGE | {KeyRole.STAFF}
+LOOK: Final = _MANAGE | {KeyRole.STAFF}
 _ORDER: Final = (
     "Signed as Standard Webhooks has it. Events of one conversation come in order; each at least "
     "once, always under the same `webhook-id`. Tried for 3 days."
@@ -301,7 +235,7 @@ ROUTES: Final = (
         "List webhooks",
         Tag.WEBHOOKS,
         list_webhooks,
-        roles=_LOOK,
+        roles=LOOK,
         query=PageQuery,
         answers=WebhookPage,
     ),
@@ -312,9 +246,9 @@ ROUTES: Final = (
         "Get a webhook",
         Tag.WEBHOOKS,
         get_webhook,
-        roles=_LOOK,
+        roles=LOOK,
         answers=WebhookOut,
-        parameters=(_ID,),
+        parameters=(WEBHOOK_ID,),
         missing=errors.WebhookNotFound,
     ),
     Route(
@@ -327,7 +261,7 @@ ROUTES: Final = (
         roles=_MANAGE,
         body=WebhookPatch,
         answers=WebhookOut,
-        parameters=(_ID,),
+        parameters=(WEBHOOK_ID,),
         missing=errors.WebhookNotFound,
     ),
     Route(
@@ -340,7 +274,7 @@ ROUTES: Final = (
         roles=_MANAGE,
         answers=None,
         status=204,
-        parameters=(_ID,),
+        parameters=(WEBHOOK_ID,),
         missing=errors.WebhookNotFound,
         description="What was still to be delivered to it is dropped.",
     ),
@@ -355,7 +289,7 @@ ROUTES: Final = (
         body=SecretIn,
         answers=WebhookMade,
         status=201,
-        parameters=(_ID,),
+        parameters=(WEBHOOK_ID,),
         missing=errors.WebhookNotFound,
         description="For `overlap_s` both secrets sign, and the receiver may check with either.",
     ),
@@ -369,50 +303,8 @@ ROUTES: Final = (
         roles=_MANAGE,
         answers=TestSent,
         status=202,
-        parameters=(_ID,),
+        parameters=(WEBHOOK_ID,),
         missing=errors.WebhookNotFound,
         description="`webhook.test`, by the way that all events go; see its deliveries.",
-    ),
-    Route(
-        "list_deliveries",
-        "GET",
-        "/v1/webhooks/{id}/deliveries",
-        "List what was and is to be delivered",
-        Tag.WEBHOOKS,
-        list_deliveries,
-        roles=_LOOK,
-        query=DeliveriesQuery,
-        answers=DeliveryPage,
-        parameters=(_ID,),
-        missing=errors.WebhookNotFound,
-        description="`state=dead`: what was given up after 3 days.",
-    ),
-    Route(
-        "resend_delivery",
-        "POST",
-        "/v1/webhooks/{id}/deliveries/{delivery_id}/resend",
-        "Deliver once more",
-        Tag.WEBHOOKS,
-        resend_delivery,
-        roles=_LOOK,
-        answers=DeliveryOut,
-        status=202,
-        parameters=(_ID, _DELIVERY),
-        missing=errors.DeliveryNotFound,
-        description="Whether it was delivered or given up; the same `webhook-id`.",
-    ),
-    Route(
-        "resend_dead",
-        "POST",
-        "/v1/webhooks/{id}/resend",
-        "Deliver dead letters once more",
-        Tag.WEBHOOKS,
-        resend_dead,
-        roles=_LOOK,
-        body=ResendIn,
-        answers=Resent,
-        status=202,
-        parameters=(_ID,),
-        missing=errors.WebhookNotFound,
     ),
 )

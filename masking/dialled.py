@@ -28,7 +28,8 @@ from masking.known import (
     Why,
 )
 from masking.listing import Link, ListingNumber
-from masking.model import LeaseState, Phone, Pool, ProxyNumber, SessionState
+from masking.meanings import Ask, Dialled, Divert, Meaning, Reach, Tell
+from masking.model import LeaseState, Pool, SessionState
 from masking.plan import Asked, Heard, Question, RefusalReason, Went
 from masking.rules import Late, PinRules, Stranger
 
@@ -36,58 +37,6 @@ MOST_DIGITS = 12
 QUESTIONS = 3  # times that an extension or a choice is asked for in one call
 WITHHELD_PATIENCE = 10
 """So many times as many wrong PINs before all withheld callers of a trunk are locked out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """The other side of `held`'s session."""
-
-    held: Held
-    heard: Heard | None = None
-    with_plan: tuple[Deed, ...] = ()  # to be done if somebody is rung
-    deeds: tuple[Deed, ...] = ()  # to be done anyhow
-
-
-@dataclass(frozen=True, slots=True)
-class Divert:
-    """To the pool's fixed destination."""
-
-    to: Phone
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Nobody: say why."""
-
-    reason: RefusalReason
-    held: Held | None = None  # whose history it belongs to
-    heard: Heard | None = None
-    deeds: tuple[Deed, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """It depends on what the caller types."""
-
-    asked: Asked
-    digits_min: int
-    digits_max: int
-    attempts: int
-    heard: Heard | None = None
-    deeds: tuple[Deed, ...] = ()
-
-
-Meaning = Reach | Divert | Tell | Ask | AskPlatform | OpenLink
-
-
-@dataclass(frozen=True, slots=True)
-class Dialled:
-    """A number of ours, who dialled it, and what was asked and typed since."""
-
-    number: ProxyNumber
-    caller: Phone | None  # None: withheld
-    asked: Asked | None = None
-    digits: str | None = None
 
 
 def meaning(dialled: Dialled, facts: RoutingFacts, now: datetime) -> Meaning:

@@ -24,7 +24,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol, assert_never
 
-from masking.dialled import Ask, Dialled, Divert, Meaning, Reach, Tell, meaning, plain
+from masking.dialled import meaning, plain
 from masking.e164 import parse_sip, spell
 from masking.errors import InvalidPhone
 from masking.known import (
@@ -38,6 +38,7 @@ from masking.known import (
     Told,
 )
 from masking.listing import LinkRefusal
+from masking.meanings import Ask, Dialled, Divert, Meaning, Reach, Tell
 from masking.model import (
     ChannelPolicy,
     LeaseState,
