@@ -12,6 +12,7 @@ settings.load_profile("maskline")
 _FIXED_ADDRESSES = "tests/integration/telephony"  # its carriers have fixed ones: one run at a time
 
 
+@pytest.hookimpl(tryfirst=True)  # the groups have to be there when the workers' plugin reads them
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file in one worker: they share what its fixtures set up."""
     for item in items:

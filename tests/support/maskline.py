@@ -32,6 +32,7 @@ START_S = 60.0
 STOP_S = 40.0
 _rtp_blocks = itertools.count(0)
 _hosts = itertools.count(80)
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 _sip_ports = itertools.count(os.getpid() % 500 * 10)
 
 
@@ -56,10 +57,11 @@ def free_sip_port(host: str = "127.0.0.1") -> int:
 def carrier_host(port: int = 5080) -> str:
     """A loopback address for one more carrier, 127.0.0.80 to 127.0.0.119, round and round.
 
-    One that is taken is passed over: another run of the tests may be under way.
+    One that is taken is passed over: another run of the tests may be under way. Workers of one run
+    begin at different places, for they ask at the same moment.
     """
     for _ in range(40):
-        host = f"127.0.0.{80 + (next(_hosts) - 80) % 40}"
+        host = f"127.0.0.{80 + (next(_hosts) - 80 + 20 * _WORKER) % 40}"
         if not is_bound(host, port):
             return host
     raise AssertionError("no loopback address is left for a carrier")
@@ -73,7 +75,7 @@ def sipp_command() -> tuple[str, ...]:
 def rtp_block() -> str:
     """A range of 800 ports that no other instance has, of this test run or of another."""
     for _ in range(40):
-        first = 20_000 + 800 * (next(_rtp_blocks) % 40)
+        first = 20_000 + 800 * ((next(_rtp_blocks) + 20 * _WORKER) % 40)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
                 probe.bind(("0.0.0.0", first))
