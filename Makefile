@@ -12,7 +12,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 endif
 BIN := .venv/bin
 TOOLBOX := $(BIN)/python -m maskline.toolbox
-PYTEST_ARGS ?= -n 2 --dist loadgroup
+PYTEST_ARGS ?= -n 2 --dist loadfile
 BENCH_LIMIT_S ?= 900
 CHECKS := lint format types layers dialplan openapi
 

@@ -30,10 +30,12 @@ from telephony.layout import NodeSettings
 from telephony.node import Node
 from telephony.supervisor import SupervisorLimits
 
-NODE_HOST = "127.0.0.20"
-CALLER_HOST = "127.0.0.21"
-CALLEE_HOST = "127.0.0.22"
-SPARE_HOST = "127.0.0.23"
+# Each worker of a run has addresses of its own.
+NET = f"127.0.{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]}"
+NODE_HOST = f"{NET}.20"
+CALLER_HOST = f"{NET}.21"
+CALLEE_HOST = f"{NET}.22"
+SPARE_HOST = f"{NET}.23"
 IN = Trunk("carrier-a", CALLER_HOST, options_interval_s=0)
 OUT = Trunk("carrier-b", CALLEE_HOST, options_interval_s=0)
 SPARE = Trunk("carrier-c", SPARE_HOST, options_interval_s=0)

@@ -24,6 +24,7 @@ from tests.integration.telephony.conftest import (
     CALLEE_HOST,
     CALLER_HOST,
     IN,
+    NET,
     NODE_HOST,
     OUT,
     Bench,
@@ -246,7 +247,7 @@ async def test_maskline_killed_outright_leaves_its_calls(bench: Bench) -> None:
 
 
 async def test_trunks_change_without_touching_a_call_that_is_up(bench: Bench) -> None:
-    extra = Trunk("carrier-d", "127.0.0.24", options_interval_s=0)
+    extra = Trunk("carrier-d", f"{NET}.24", options_interval_s=0)
     async with bench.node() as node, bench.controller(node) as controller:
         callee = await sipp.sipp(sipp.answers(), bench.folder, host=CALLEE_HOST)
         caller = await sipp.sipp(
@@ -256,7 +257,7 @@ async def test_trunks_change_without_touching_a_call_that_is_up(bench: Bench) ->
         await node.apply_trunks([IN, OUT, extra])  # one more
         await node.apply_trunks([replace(IN, codecs=("ulaw",)), OUT, extra])  # one changed
         bench.routes.decision = plan(step(extra))
-        newcomer = await sipp.sipp(sipp.answers(), bench.folder, host="127.0.0.24")
+        newcomer = await sipp.sipp(sipp.answers(), bench.folder, host=f"{NET}.24")
         second = await sipp.sipp(
             sipp.calls_and_talks(50).replace("RTP/AVP 8", "RTP/AVP 0"),
             bench.folder,
@@ -279,8 +280,8 @@ async def test_trunks_change_without_touching_a_call_that_is_up(bench: Bench) ->
 
 
 async def test_two_trunks_on_one_address_are_told_apart_by_port(bench: Bench) -> None:
-    one = Trunk("one", "127.0.0.25", 5061, options_interval_s=0)
-    two = Trunk("two", "127.0.0.25", 5062, options_interval_s=0)
+    one = Trunk("one", f"{NET}.25", 5061, options_interval_s=0)
+    two = Trunk("two", f"{NET}.25", 5062, options_interval_s=0)
     async with bench.node() as node, bench.controller(node):
         await node.apply_trunks([one, two, OUT])
         for trunk in (one, two):
@@ -299,7 +300,7 @@ async def test_two_trunks_on_one_address_are_told_apart_by_port(bench: Bench) ->
 
 async def test_a_carrier_may_prove_itself_by_digest_from_anywhere(bench: Bench) -> None:
     auth = TrunkAuth(AuthType.DIGEST, "pbx.7", "secret!1")
-    digest = Trunk("digest", "127.0.0.26", auth=auth, options_interval_s=0)
+    digest = Trunk("digest", f"{NET}.26", auth=auth, options_interval_s=0)
     ack = sipp.request("ACK", 1)
     first = sipp.request("INVITE", 1, to=sipp.TO, sdp=True)
     first += '<recv response="401" auth="true"/>\n' + ack
@@ -313,11 +314,11 @@ async def test_a_carrier_may_prove_itself_by_digest_from_anywhere(bench: Bench) 
     async with bench.node() as node, bench.controller(node):
         await node.apply_trunks([digest, OUT])
         callee = await sipp.sipp(sipp.answers(), bench.folder, host=CALLEE_HOST)
-        caller = await sipp.sipp(good, bench.folder, host="127.0.0.27", to=bench.sip)
+        caller = await sipp.sipp(good, bench.folder, host=f"{NET}.27", to=bench.sip)
         assert (await caller.done(), await callee.done()) == (0, 0)
         for user, password in (("pbx.7", "wrong"), ("pbx-7", "secret!1"), ("digest", "secret!1")):
             bad = first + proof(user, password) + sipp.expect_status(401) + sipp.request("ACK", 2)
-            caller = await sipp.sipp(bad, bench.folder, host="127.0.0.27", to=bench.sip)
+            caller = await sipp.sipp(bad, bench.folder, host=f"{NET}.27", to=bench.sip)
             assert await caller.done() == 0, (user, password)
 
     assert [offer.trunk for offer in bench.routes.offers] == ["digest"]
@@ -325,7 +326,7 @@ async def test_a_carrier_may_prove_itself_by_digest_from_anywhere(bench: Bench) 
 
 async def test_we_register_where_the_carrier_wants_it(bench: Bench) -> None:
     auth = TrunkAuth(AuthType.DIGEST, "our-name", "our-secret", register=True)
-    carrier = Trunk("registrar", "127.0.0.28", auth=auth, options_interval_s=0)
+    carrier = Trunk("registrar", f"{NET}.28", auth=auth, options_interval_s=0)
     registrar = (
         sipp.expect("REGISTER")
         + sipp.answer("401 Unauthorized").replace(
@@ -352,7 +353,7 @@ async def test_strangers_get_a_challenge_and_nothing_else(bench: Bench) -> None:
             stranger = await sipp.sipp(
                 sipp.calls_in_vain(401),
                 bench.folder,
-                host="127.0.0.29",
+                host=f"{NET}.29",
                 to=bench.sip,
                 number=number,
             )
