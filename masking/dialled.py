@@ -301,13 +301,15 @@ class _Sense:
         return self._again(asked, RefusalReason.WRONG_EXTENSION, QUESTIONS, typed=bool(digits))
 
     def _by_choice(self, asked: Asked) -> Meaning:
-        mine, shown = self._meanings(asked.extension)
+        mine, _ = self._meanings(asked.extension)
         heard = Heard(asked.question, asked.attempt, Went.OK)
         to_listing, to_mine = ("1", None) if asked.question is Question.LISTING else ("2", "1")
         digits = self.dialled.digits or ""
         if digits == to_listing:
-            if shown is not None and shown.id == asked.listing_number_id:
-                return self._to_listing(shown, asked.extension, heard)
+            # Also where the lease that gave way to it, by this answer, is the caller's by now.
+            wanted = self._shown(asked.extension)
+            if wanted is not None and wanted.id == asked.listing_number_id:
+                return self._to_listing(wanted, asked.extension, heard)
         elif digits == to_mine:
             if mine is not None and mine.session.id == asked.session_id:
                 live = mine.live(self.now)
@@ -341,7 +343,8 @@ class _Sense:
         match asked.question:
             case Question.PIN:
                 pin = rules.strangers.pin
-                return Ask(asked, pin.length, pin.length, pin.attempts, heard)
+                longest = max(pin.length, self.facts.longest_pin)
+                return Ask(asked, pin.length, longest, pin.attempts, heard)
             case Question.EXTENSION:
                 lengths = [len(one.lease.extension) for one in self.facts.held]
                 if self.facts.shares:

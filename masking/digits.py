@@ -7,6 +7,20 @@ from collections.abc import Collection
 from typing import Final
 
 SECRET_BYTES: Final = 32  # enough for all digits of one session
+LONGEST_PIN: Final = 10
+GUESSES: Final = 10_000
+"""Of so many PINs that somebody types at random on one number, at most one is somebody's."""
+
+
+def pin_length(wanted: int, others: int) -> int:
+    """The digits of a new PIN on a number on which so many others have one: `wanted`, or more.
+
+    A number with a PIN each for many makes a hit likely: the length follows `GUESSES`.
+    """
+    length = wanted
+    while length < LONGEST_PIN and (others + 1) * GUESSES > 10**length:
+        length += 1
+    return length
 
 
 class Digits:

@@ -106,6 +106,12 @@ class InvalidRule(InvalidInput):
     error_id = "invalid_rule"
 
 
+class InvalidQuietHours(InvalidInput):
+    """The quiet hours overlap or are empty: give each time of the week once."""
+
+    error_id = "invalid_quiet_hours"
+
+
 class NotThere(MaskingError):
     """What the request names does not exist: check its id."""
 
@@ -202,6 +208,12 @@ class NumberTaken(Conflict):
     """The proxy number belongs to another pool or trunk already: remove it there first."""
 
     error_id = "number_taken"
+
+
+class ExtensionsInUse(Conflict):
+    """Longer extensions are in use in the pool: wait until they end, or make another pool."""
+
+    error_id = "extensions_in_use"
 
 
 class NumberUnavailable(Conflict):

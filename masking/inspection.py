@@ -11,7 +11,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, assert_never
 
-from masking.known import Answer, AskPlatform, Held, OpenLink, RoutingFacts, Told, Why
+from masking.known import (
+    Answer,
+    AskPlatform,
+    Callee,
+    Held,
+    LookUp,
+    OpenLink,
+    RoutingFacts,
+    Told,
+    Why,
+)
 from masking.model import Phone
 from masking.plan import Asked, Decision, Offer, Plan, Prompt, Refusal, RefusalReason
 from masking.routing import Ruling, rule
@@ -38,6 +48,14 @@ _WHY: Final = {
     RefusalReason.POOL_EXHAUSTED: "the pool has no number left",
     RefusalReason.PLATFORM_REFUSED: "the platform refused",
     RefusalReason.PLATFORM_SILENT: "the platform did not answer",
+    RefusalReason.NOT_A_PARTICIPANT: "the caller takes no part in the session",
+    RefusalReason.IN_APP_OFF: "the other side takes no calls in the app",
+    RefusalReason.QUIET_HOURS: "it is the other side's quiet hours",
+    RefusalReason.UNANSWERED_IN_ROW: "too many calls in a row were not answered",
+    RefusalReason.PAIR_AN_HOUR: "the caller has called the other side too often within an hour",
+    RefusalReason.CALLER_AN_HOUR: "the caller has called too often within an hour",
+    RefusalReason.DISK_FULL: "the disk of the node's event file is full",
+    RefusalReason.OVERLOADED: "the node begins as many calls as it may",
     RefusalReason.NO_CONTROLLER: "nobody decided",
 }
 
@@ -68,7 +86,22 @@ Look = Callable[[Asked | None, str | None], RoutingFacts]
 """The facts when nothing was typed yet, or after an answer to a question."""
 
 
-def inspect(question: Question, look: Look, trunks: Sequence[Trunk], now: datetime) -> Finding:
+LookedUp = Callable[[LookUp, RoutingFacts], Callee]
+"""What is known of the one who would be reached, by these facts."""
+
+
+def _nothing(wanted: LookUp, _: RoutingFacts) -> Callee:
+    """Of somebody who chose nothing and has no app."""
+    return Callee(wanted.session.id, wanted.session.other(wanted.caller).role)
+
+
+def inspect(
+    question: Question,
+    look: Look,
+    trunks: Sequence[Trunk],
+    now: datetime,
+    look_up: LookedUp = _nothing,
+) -> Finding:
     """Whom the number reaches at `now`, and why. There is room on every trunk."""
     read_alike = tuple(replace(trunk, number_format=NumberFormat.E164) for trunk in trunks)
     answers = list(question.answers)
@@ -76,12 +109,16 @@ def inspect(question: Question, look: Look, trunks: Sequence[Trunk], now: dateti
     typed: str | None = None
     told: Told | None = None
     platform: Why | None = None
+    callee: Callee | None = None
     while True:
         facts = replace(look(asked, typed), told=told, trunks=read_alike)
+        facts = replace(facts, callee=callee or facts.callee)
         found = rule(_offer(question, facts, asked, typed, now), facts, _Roomy(), now)
         match found:
             case AskPlatform():
                 told, platform = Told(Answer.CONTINUE), platform or found.why
+            case LookUp():
+                callee = look_up(found, facts)
             case Ruling(Prompt() as prompt) if answers:
                 asked, typed = prompt.asked, answers.pop(0)
             case Ruling(decision):
@@ -157,7 +194,8 @@ def _outcome(found: Finding) -> str:
             )
         case Refusal() as refusal:
             why = _WHY[refusal.reason]
-            return f"nobody is rung, for {why}; the caller hears {refusal.announcement.value}"
+            hears = "nothing" if refusal.announcement is None else refusal.announcement.value
+            return f"nobody is rung, for {why}; the caller hears {hears}"
         case Prompt() as prompt:
             most, least = prompt.digits_max, prompt.digits_min
             digits = f"{least} to {most} digits" if least != most else f"{most} digits"

@@ -8,9 +8,10 @@ does so in one transaction with the facts that they follow from.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
+from masking.caps import NOTHING_TAKEN, Taken
 from masking.listing import Link, LinkRefusal, ListingNumber
 from masking.model import (
     Lease,
@@ -24,6 +25,7 @@ from masking.model import (
     SessionState,
 )
 from masking.plan import RefusalReason
+from masking.switches import DEFAULT_SWITCHES, Switches
 from masking.trunks import Trunk
 
 OWN_SLOT = 0
@@ -90,6 +92,31 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class AppCaller:
+    """As whom an app calls, or the one rung first: a participant of the session that is called."""
+
+    session: Session
+    role: Role
+    until: datetime | None  # its credential is good before it; None: none was needed
+    blocked: bool = False  # one of the two has blocked the other
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """What is known of the one to be reached, beyond the session."""
+
+    session_id: str
+    role: Role
+    user_id: str = ""
+    switches: Switches = DEFAULT_SWITCHES
+    opted_in: bool = False  # of a company: for the session's listing
+    zone: tzinfo = UTC  # of the quiet hours
+    app_until: datetime | None = None  # when the last credential ever given expires; None: no app
+    devices: tuple[str, ...] = ()  # user names of devices that are registered
+    taken: Taken = NOTHING_TAKEN  # what the caller has had of what caps allow
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingFacts:
     """All that is known about an offer when it is decided."""
 
@@ -102,10 +129,13 @@ class RoutingFacts:
     shown: ListingNumber | None = None
     shares: bool = False  # the number shows listings that are told apart by extension
     by_pin: Held | None = None  # whose PIN on the number the digits are
+    longest_pin: int = 0  # digits of the longest PIN on the number
     tries: Tries = Tries()
     static: Phone | None = field(default=None, repr=False)  # the pool's fixed destination
     told: Told | None = None  # None: the platform has not been asked
     link: Link | LinkRefusal | None = None  # None: it was not tried to open one
+    via_app: AppCaller | None = None  # None: by a trunk, or no participant of what was called
+    callee: Callee | None = None  # None: it has not been looked who it is
 
 
 class Why(StrEnum):
@@ -135,7 +165,15 @@ class OpenLink:
     conversation_id: str | None
 
 
-Enquiry = AskPlatform | OpenLink
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """Look up the one to be reached, then decide with `RoutingFacts.callee`."""
+
+    session: Session
+    caller: Role
+
+
+Enquiry = AskPlatform | OpenLink | LookUp
 
 
 @dataclass(frozen=True, slots=True)

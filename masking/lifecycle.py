@@ -25,6 +25,7 @@ from masking.errors import (
     TtlOutOfRange,
     WrongParticipants,
 )
+from masking.funnel import Variant
 from masking.model import (
     ChannelPolicy,
     Lease,
@@ -59,6 +60,7 @@ class SessionDraft:
     same_number_as: str | None = None  # a session; see `team_side`
     listing_number_id: str | None = None
     conversation_held: bool = False
+    variant: Variant | None = None
 
 
 def check(draft: SessionDraft) -> tuple[Participant, Participant]:
@@ -130,6 +132,7 @@ def begin(
         hard_expires_at=None if draft.hard_ttl is None else now + draft.hard_ttl,
         listing_number_id=draft.listing_number_id,
         conversation_held=draft.conversation_held,
+        variant=draft.variant,
     )
 
 

@@ -26,13 +26,20 @@ _WINDOW = timedelta(seconds=1)
 
 
 def trunks_of(decision: Decision, trunk_in: str) -> tuple[str, ...]:
-    """What a call has to reserve: the trunk it came from, and each that it may go out on."""
+    """What a call has to reserve: the trunk it came from, and each that it may go out on.
+
+    `trunk_in` is empty for a call that came from an app.
+    """
     match decision:
         case Plan():
             out = (step.trunk for attempt in decision.attempts for step in attempt.steps)
-            return trunk_in, *dict.fromkeys(out)
+            return *_named(trunk_in), *dict.fromkeys(out)
         case Refusal() | Prompt():
-            return (trunk_in,)
+            return _named(trunk_in)
+
+
+def _named(trunk_in: str) -> tuple[str, ...]:
+    return (trunk_in,) if trunk_in else ()
 
 
 @dataclass(slots=True)
@@ -43,6 +50,29 @@ class _Load:
     def forget(self, now: datetime) -> None:
         while self.set_ups and not now - _WINDOW < self.set_ups[0] <= now:
             self.set_ups.popleft()  # over a second old, or from before the clock was set back
+
+
+class Gate:
+    """How many calls a node begins within any second. Beyond it, it would begin none in time.
+
+    A node that takes more than it can carry answers all of them late; one that turns the surplus
+    away at once serves the rest as ever.
+    """
+
+    __slots__ = ("_begun", "_most")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._begun = _Load()
+
+    def admit(self, now: datetime) -> bool:
+        """Whether one more may begin at `now`; it counts from then on."""
+        begun = self._begun
+        begun.forget(now)
+        if len(begun.set_ups) >= self._most:
+            return False
+        begun.set_ups.append(now)
+        return True
 
 
 @dataclass(slots=True)

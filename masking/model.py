@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from masking.funnel import Variant
 from masking.rules import Phone, PoolRules
 
 __all__ = [
@@ -92,6 +93,7 @@ class Listing:
 
     id: str
     title: str | None = None
+    category: str | None = None  # what analytics counts it under
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Participant:
     user_id: str
     phone: Phone | None = field(repr=False)  # None: reachable in the app only
     card: Card = Card()
+    recording_consent: bool = False  # their calls of this session may be recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,7 @@ class Session:
     closed_why: str | None = None  # None: the platform asked
     listing_number_id: str | None = None  # by which the caller came
     conversation_held: bool = False  # its conversation has no name yet
+    variant: Variant | None = None  # what its people had to call with, where the platform said so
 
     def state(self, now: datetime) -> SessionState:
         """`closed` wins over `expired`: it says what the platform did."""

@@ -11,7 +11,7 @@ from enum import Enum, StrEnum, auto
 from types import MappingProxyType
 from typing import assert_never
 
-from masking.plan import RefusalReason
+from masking.plan import Channel, RefusalReason
 
 
 class Outcome(StrEnum):
@@ -116,6 +116,13 @@ class AttemptFacts:
     dial_ms: int | None = None  # the whole Dial
     progress_ms: int | None = None  # from its beginning to 183 with audio; None: none came
     ring_ms: int | None = None  # from its beginning to the first 180; None: it never rang
+    channel: Channel = Channel.GSM
+    woken: bool | None = None  # whether an app that had to be woken came; None: none had to be
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether an app should have rung and was not there to do so."""
+        return self.woken is False
 
     @property
     def rang(self) -> bool:
@@ -152,7 +159,9 @@ def classify(call: CallFacts) -> Outcome:
     """How the call ended. Total: every combination of facts, however odd, has an outcome.
 
     The last attempt that says anything of the callee decides; trunks that failed count only where
-    nothing else is known. A caller who gives up once any attempt has alerted leaves a missed call.
+    nothing else is known. A caller who gives up once any attempt has alerted, or should have and
+    could not, leaves a missed call; and what rang once does not become unreachable by a later
+    attempt that finds nobody.
     """
     if call.answered or any(one.status is DialStatus.ANSWER for one in call.attempts):
         return Outcome.ANSWERED
@@ -168,13 +177,24 @@ def classify(call: CallFacts) -> Outcome:
         attempts = (*attempts[:-1], replace(attempts[-1], status=DialStatus.CANCEL))
     telling = [said for one in attempts if (said := verdict(one)) is not Outcome.FAILED]
     outcome = telling[-1] if telling else Outcome.FAILED
-    if outcome is Outcome.CANCELLED and any(one.alerted for one in attempts):
+    if outcome is Outcome.CANCELLED:
+        looked_for = any(one.alerted for one in attempts) or any(map(is_missed, telling))
+        return Outcome.MISSED if looked_for else outcome
+    if outcome is Outcome.UNREACHABLE and Outcome.MISSED in telling:
         return Outcome.MISSED
     return outcome
 
 
 def verdict(attempt: AttemptFacts) -> Outcome:
     """What one attempt alone says of the call's outcome."""
+    if not attempt.in_vain:
+        return _of_dial(attempt)
+    return Outcome.MISSED if attempt.status is DialStatus.CANCEL else Outcome.UNREACHABLE
+
+
+def _of_dial(attempt: AttemptFacts) -> Outcome:
+    # An app has no carrier between us and it: what does not answer us is not there.
+    silent = Outcome.UNREACHABLE if attempt.channel is Channel.APP else Outcome.FAILED
     match _said(attempt):
         case _Said.ANSWERED:
             return Outcome.ANSWERED
@@ -189,9 +209,9 @@ def verdict(attempt: AttemptFacts) -> Outcome:
         case _Said.AWAY:
             return Outcome.MISSED if attempt.rang else Outcome.UNREACHABLE
         case _Said.TIMED_OUT:
-            return Outcome.MISSED if attempt.heard else Outcome.FAILED
+            return Outcome.MISSED if attempt.heard else silent
         case _Said.TRUNK:
-            return Outcome.MISSED if attempt.rang else Outcome.FAILED
+            return Outcome.MISSED if attempt.rang else silent
         case never:
             assert_never(never)
 
@@ -241,7 +261,14 @@ def _said(attempt: AttemptFacts) -> _Said:
 
 def _refused(reason: RefusalReason) -> Outcome:
     match reason:
-        case RefusalReason.BLOCKED:
+        case (
+            RefusalReason.BLOCKED
+            | RefusalReason.IN_APP_OFF
+            | RefusalReason.QUIET_HOURS
+            | RefusalReason.UNANSWERED_IN_ROW
+            | RefusalReason.PAIR_AN_HOUR
+            | RefusalReason.CALLER_AN_HOUR
+        ):
             return Outcome.BLOCKED
         case RefusalReason.CALLEE_UNREACHABLE:
             return Outcome.UNREACHABLE
@@ -252,8 +279,11 @@ def _refused(reason: RefusalReason) -> Outcome:
             | RefusalReason.COOLING
             | RefusalReason.SESSION_CLOSED
             | RefusalReason.SESSION_EXPIRED
+            | RefusalReason.NOT_A_PARTICIPANT
             | RefusalReason.TRUNK_FULL
             | RefusalReason.NO_TRUNK
+            | RefusalReason.OVERLOADED
+            | RefusalReason.DISK_FULL
             | RefusalReason.NO_CONTROLLER
             | RefusalReason.WRONG_PIN
             | RefusalReason.PIN_LOCKED

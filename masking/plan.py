@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from masking.model import Language, Phone, Role
+from masking.model import Card, Language, Listing, Phone, Role
+from masking.recording import Taping
 
 
 class Channel(StrEnum):
@@ -31,6 +32,8 @@ class Announcement(StrEnum):
     UNAVAILABLE = "unavailable"
     GAVE_UP_ASKING = "gave-up-asking"
     LOCKED_OUT = "locked-out"
+    QUIET_HOURS = "quiet-hours"
+    TOO_MANY_CALLS = "too-many-calls"
 
 
 class Question(StrEnum):
@@ -71,6 +74,14 @@ class RefusalReason(StrEnum):
     POOL_EXHAUSTED = "pool_exhausted"  # no number is left for a listing's new caller
     PLATFORM_REFUSED = "platform_refused"
     PLATFORM_SILENT = "platform_silent"  # it did not answer in time, and the pool says: then no
+    NOT_A_PARTICIPANT = "not_a_participant"  # of the session that an app called, if there is one
+    IN_APP_OFF = "in_app_off"  # the callee takes no in-app call, and nothing else is permitted
+    QUIET_HOURS = "quiet_hours"  # the callee's
+    UNANSWERED_IN_ROW = "unanswered_in_row"  # so many calls to the callee that nobody answered
+    PAIR_AN_HOUR = "pair_an_hour"  # so many calls to the callee within an hour
+    CALLER_AN_HOUR = "caller_an_hour"  # so many calls to anybody within an hour
+    OVERLOADED = "overloaded"  # the node has begun all the calls it may within a second
+    DISK_FULL = "disk_full"  # what became of the call could not be written down
     NO_CONTROLLER = "no_controller"  # said by the dialplan alone, when nobody answered the offer
 
 
@@ -105,12 +116,15 @@ class Offer:
     call_id: str
     node: str
     channel: str  # Asterisk's channel name
-    trunk: str
-    called: str  # as the carrier spelt it: digits, maybe a leading plus
+    trunk: str  # "" of a call from an app
+    called: str  # as the carrier spelt it: digits, maybe a leading plus; from an app a session's id
     caller: str | None = field(repr=False)  # as the carrier spelt it; None: withheld
     at: datetime
     asked: Asked | None = None  # the question that was put to the caller before
     digits: str | None = field(default=None, repr=False)  # the answer; "": nothing was typed
+    app: str | None = None  # the user name of the device that calls; None: it came by a trunk
+    # The platform asked for the call of a session, and this participant, rung first, has answered.
+    clicked: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +138,29 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to reach the callee."""
+    """One try to reach the callee.
+
+    In the app: all `devices` ring at once and the first answer wins. Where there are none, or none
+    of them can be had, the app is woken and waited for; what registers by then is rung.
+    """
 
     channel: Channel
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...]  # GSM only
     ring_s: int
+    devices: tuple[str, ...] = ()  # APP only: user names of devices that are registered
+    wake_s: int = 0  # APP only: how long a woken app is waited for; 0: it cannot be woken
+
+
+@dataclass(frozen=True, slots=True)
+class CallerCard:
+    """What the callee's app shows of a call: who calls, about what. No number, no address."""
+
+    call_id: str
+    session_id: str
+    conversation_id: str | None  # None: it has no name yet
+    role: Role  # the caller's
+    card: Card  # the caller's
+    listing: Listing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +173,16 @@ class Plan:
     session_id: str | None
     caller: Role | None
     callee: Role | None
-    number_in: Phone  # the proxy number that the caller dialled
-    number_out: Phone | None  # the proxy number that the callee sees; None: app only
+    number_in: Phone | None  # the proxy number that the caller dialled; None: called from an app
+    number_out: Phone | None  # the proxy number that the callee's phone sees; None: it has none
     attempts: tuple[Attempt, ...]
     language: Language
     max_call_s: int
     warn_before_s: int = 0  # a tone for both so long before the limit; 0: none
     heard: Heard | None = None
+    card: CallerCard | None = None  # there wherever the callee's app is rung
+    call_id: str = ""  # by which a recording is named
+    taping: Taping | None = None  # None: the pool asks for no recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +190,7 @@ class Refusal:
     """Do not carry the call on: what the caller hears, and with which cause the leg ends."""
 
     reason: RefusalReason
-    announcement: Announcement
+    announcement: Announcement | None  # None: to an app, which is told by the SIP status
     cause: int  # ITU-T Q.850
     language: Language
     session_id: str | None = None  # where one is known: the call belongs to its history

@@ -10,6 +10,7 @@ from masking.model import Pool
 from masking.rules import Exhausted, PoolSecrets, Stranger
 
 MAX_COOL_DOWN = timedelta(days=90)
+MAX_MOS = 4.5  # ITU-T G.107
 
 
 def check(pool: Pool) -> None:
@@ -36,6 +37,9 @@ def check(pool: Pool) -> None:
     ):
         if not least <= length <= most:
             raise InvalidRule(f"choose {least} to {most}", field=field)
+    handover = pool.rules.handover
+    if not 1 <= handover.below_mos < handover.above_mos <= MAX_MOS:
+        raise InvalidRule("choose 1.0 <= below_mos < above_mos <= 4.5", field="handover.below_mos")
     if timedelta(seconds=ending.warn_before_s) >= longest:
         raise InvalidRule(
             "the warning comes before the call begins: choose less than max_call_s",
@@ -50,3 +54,5 @@ def check_secrets(pool: Pool, secrets: PoolSecrets) -> None:
         raise InvalidRule("`static` needs a destination: send one", field="strangers.static")
     if pool.rules.hook is not None and secrets.hook_secret is None:
         raise InvalidRule("the hook's requests are signed: send a secret", field="hook.secret")
+    if pool.rules.push is not None and secrets.push_secret is None:
+        raise InvalidRule("the pushes are signed: send a secret", field="push.secret")

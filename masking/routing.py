@@ -12,43 +12,38 @@ Causes (ITU-T Q.850) of refusals, chosen for what the carrier's switch does with
 - 22, number changed (SIP 410): cooling lease, closed or expired session. Was in service, is no
   longer, will not be.
 - 20, subscriber absent (SIP 480): the callee cannot be reached through what the session permits.
-- 34, no circuit (SIP 503) and 38, network out of order (SIP 500): trunk full, no trunk. Ours to
-  mend; the carrier may try another route.
+- 34, no circuit (SIP 503), 38, network out of order (SIP 500) and 42, congestion (SIP 503): trunk
+  full, no trunk, node overloaded. Ours to mend; the carrier may try another route.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from masking.dialled import meaning, plain
-from masking.e164 import parse_sip, spell
+from masking.e164 import parse_sip
 from masking.errors import InvalidPhone
 from masking.known import (
     Answer,
+    AppCaller,
     AskPlatform,
+    Callee,
     Deed,
     Enquiry,
     Held,
+    LookUp,
     OpenLink,
     RoutingFacts,
     Told,
 )
 from masking.listing import LinkRefusal
 from masking.meanings import Ask, Dialled, Divert, Meaning, Reach, Tell
-from masking.model import (
-    ChannelPolicy,
-    LeaseState,
-    Phone,
-    Pool,
-    ProxyNumber,
-)
+from masking.model import Phone, Pool, ProxyNumber, SessionState
 from masking.plan import (
     Announcement,
-    Attempt,
     Channel,
     Decision,
     Heard,
@@ -57,8 +52,9 @@ from masking.plan import (
     Prompt,
     Refusal,
     RefusalReason,
-    Step,
 )
+from masking.reaching import MAX_STEPS, Loads, Side, Way, attempts, card_of, forbids, gsm
+from masking.recording import taping
 from masking.trunks import Trunk
 
 __all__ = [
@@ -73,8 +69,6 @@ __all__ = [
     "rule",
     "trunk_of",
 ]
-
-MAX_STEPS = 6  # of a plan: so many channel variables does the dialplan read
 
 REFUSALS = MappingProxyType(
     {
@@ -96,18 +90,18 @@ REFUSALS = MappingProxyType(
         RefusalReason.POOL_EXHAUSTED: (Announcement.BUSY_LINES, 34),
         RefusalReason.PLATFORM_REFUSED: (Announcement.NOT_IN_SERVICE, 21),
         RefusalReason.PLATFORM_SILENT: (Announcement.TRY_AGAIN, 41),
+        RefusalReason.NOT_A_PARTICIPANT: (Announcement.NOT_IN_SERVICE, 1),
+        RefusalReason.IN_APP_OFF: (Announcement.UNAVAILABLE, 20),
+        RefusalReason.QUIET_HOURS: (Announcement.QUIET_HOURS, 20),
+        RefusalReason.UNANSWERED_IN_ROW: (Announcement.TOO_MANY_CALLS, 21),
+        RefusalReason.PAIR_AN_HOUR: (Announcement.TOO_MANY_CALLS, 21),
+        RefusalReason.CALLER_AN_HOUR: (Announcement.TOO_MANY_CALLS, 21),
+        RefusalReason.OVERLOADED: (Announcement.BUSY_LINES, 42),
+        RefusalReason.DISK_FULL: (Announcement.BUSY_LINES, 42),
         RefusalReason.NO_CONTROLLER: (Announcement.TRY_AGAIN, 41),
     }
 )
 """What the caller hears and with which cause the leg ends, for each reason."""
-
-
-class Loads(Protocol):
-    """What `decide` asks about the load of trunks; `masking.load.TrunkLoads` is one."""
-
-    def can_take(self, trunk: Trunk, now: datetime, channels: int = 1) -> bool:
-        """Whether `trunk` has room for so many more channels at `now`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +148,9 @@ def decide(offer: Offer, facts: RoutingFacts, loads: Loads, now: datetime) -> De
                 facts = replace(facts, told=Told(Answer.SILENT))
             case OpenLink():
                 facts = replace(facts, link=LinkRefusal.EXHAUSTED)
+            case LookUp():
+                callee = found.session.other(found.caller).role
+                facts = replace(facts, callee=Callee(found.session.id, callee))
             case never:
                 assert_never(never)
 
@@ -165,6 +162,10 @@ def rule(offer: Offer, facts: RoutingFacts, loads: Loads, now: datetime) -> Ruli
     that it may go out on. Each enquiry is made once: what came of it stands in the facts when this
     is called again. Never raises.
     """
+    if offer.app is not None:
+        return _from_app(offer, facts, loads, now)
+    if offer.clicked is not None:
+        return _clicked(offer, facts, loads, now)
     pool = facts.pool or Pool(facts.number.pool if facts.number else "")
     trunk_in = trunk_of(offer, facts.trunks)
     if trunk_in is None:
@@ -174,28 +175,86 @@ def rule(offer: Offer, facts: RoutingFacts, loads: Loads, now: datetime) -> Ruli
     if number is None or number.e164 != who.number:
         return Ruling(_refusal(Tell(RefusalReason.UNKNOWN_NUMBER), pool))
     wanted = Dialled(number, who.caller, offer.asked, offer.digits)
-    call = _Call(number, who.caller, pool, trunk_in, facts.trunks, loads, now)
+    way = Way(who.caller, trunk_in, facts.trunks, pool, loads, now)
+    call = _Call(offer.call_id, number, way, facts.callee)
     held = plain(wanted, facts, now)
     if held is not None:
-        return Ruling(_reach(call, held, None))
+        found = _reach(call, _side_of(held), None)
+        return found if isinstance(found, LookUp) else Ruling(found)
     return _carry_out(call, meaning(wanted, facts, now))
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    number: ProxyNumber
-    caller: Phone | None
-    pool: Pool
-    trunk_in: Trunk
-    trunks: tuple[Trunk, ...]
-    loads: Loads
-    now: datetime
+    call_id: str
+    number: ProxyNumber | None  # None: called from an app
+    way: Way
+    callee: Callee | None
+
+    @property
+    def pool(self) -> Pool:
+        return self.way.pool
+
+
+def _from_app(offer: Offer, facts: RoutingFacts, loads: Loads, now: datetime) -> Ruling | Enquiry:
+    """Only a participant calls a session. To anybody else it is as if there were none."""
+    via = facts.via_app
+    pool = facts.pool or Pool("")
+    call = _Call(offer.call_id, None, Way(None, None, facts.trunks, pool, loads, now), facts.callee)
+    if (
+        via is None
+        or via.session.id != offer.called
+        or (via.until is not None and via.until <= now)
+    ):
+        return Ruling(_told_by_status(_refusal(Tell(RefusalReason.NOT_A_PARTICIPANT), pool)))
+    found = _in_session(call, via)
+    if isinstance(found, LookUp):
+        return found
+    return Ruling(_told_by_status(found) if isinstance(found, Refusal) else found)
+
+
+def _clicked(offer: Offer, facts: RoutingFacts, loads: Loads, now: datetime) -> Ruling | Enquiry:
+    """The participant who was rung first has answered, and is told what there is to say."""
+    via = facts.via_app
+    pool = facts.pool or Pool("")
+    if via is None or via.session.id != offer.called or via.role is not offer.clicked:
+        return Ruling(_refusal(Tell(RefusalReason.SESSION_CLOSED), pool))
+    caller = via.session.participant(via.role).phone
+    way = Way(caller, trunk_of(offer, facts.trunks), facts.trunks, pool, loads, now)
+    found = _in_session(_Call(offer.call_id, None, way, facts.callee), via)
+    return found if isinstance(found, LookUp) else Ruling(found)
+
+
+def _in_session(call: _Call, via: AppCaller) -> Decision | LookUp:
+    side = Side(via.session, via.role, via.blocked)
+    found: Decision | LookUp
+    match via.session.state(call.way.now):
+        case SessionState.OPEN:
+            found = _reach(call, side, None)
+        case SessionState.CLOSED:
+            found = _refused(call, side, RefusalReason.SESSION_CLOSED)
+        case SessionState.EXPIRED:
+            found = _refused(call, side, RefusalReason.SESSION_EXPIRED)
+        case never:
+            assert_never(never)
+    return found
+
+
+def _told_by_status(refusal: Refusal) -> Refusal:
+    """An app says it in its own words."""
+    return replace(refusal, announcement=None)
+
+
+def _side_of(held: Held) -> Side:
+    return Side(held.session, held.lease.role, held.blocked)
 
 
 def _carry_out(call: _Call, found: Meaning) -> Ruling | Enquiry:
     match found:
         case Reach():
-            decision = _reach(call, found.held, found.heard)
+            decision = _reach(call, _side_of(found.held), found.heard)
+            if isinstance(decision, LookUp):
+                return decision
             with_plan = found.with_plan if isinstance(decision, Plan) else ()
             return Ruling(decision, (*found.deeds, *with_plan))
         case Divert():
@@ -211,6 +270,7 @@ def _carry_out(call: _Call, found: Meaning) -> Ruling | Enquiry:
 
 
 def _prompt(call: _Call, ask: Ask) -> Prompt:
+    assert call.number is not None
     return Prompt(
         asked=ask.asked,
         digits_min=ask.digits_min,
@@ -225,9 +285,10 @@ def _prompt(call: _Call, ask: Ask) -> Prompt:
 
 def _divert(call: _Call, to: Phone) -> Decision:
     """To a fixed destination, which sees the number that was dialled."""
-    reason, free = _ways_out(call, call.number)
-    if to == call.caller or not free:
-        why = RefusalReason.CALLEE_UNREACHABLE if to == call.caller else reason
+    assert call.number is not None
+    reason, free = call.way.ways_out(call.number)
+    if to == call.way.caller or not free:
+        why = RefusalReason.CALLEE_UNREACHABLE if to == call.way.caller else reason
         return _refusal(Tell(why), call.pool, call.number)
     return Plan(
         session_id=None,
@@ -235,88 +296,60 @@ def _divert(call: _Call, to: Phone) -> Decision:
         callee=None,
         number_in=call.number.e164,
         number_out=call.number.e164,
-        attempts=(_gsm(to, call.number, free, call.pool),),
+        attempts=(gsm(to, call.number, free, call.pool),),
         language=call.pool.language,
         max_call_s=call.pool.max_call_s,
         warn_before_s=call.pool.rules.ending.warn_before_s,
+        call_id=call.call_id,
+        taping=taping(call.pool, None),
     )
 
 
-def _ways_out(call: _Call, shown: ProxyNumber) -> tuple[RefusalReason, list[Trunk]]:
-    """The trunks with room, in order; and why there are none, where there are none."""
-    if not call.loads.can_take(call.trunk_in, call.now):
-        return RefusalReason.TRUNK_FULL, []
-    usable = tuple(_outbound(shown, call.trunks))
-    free = [
-        trunk
-        for trunk in usable
-        if call.loads.can_take(trunk, call.now, 1 + (trunk == call.trunk_in))
-    ]
-    return (RefusalReason.TRUNK_FULL if usable else RefusalReason.NO_TRUNK), free
-
-
-def _reach(call: _Call, held: Held, heard: Heard | None) -> Decision:
+def _reach(call: _Call, side: Side, heard: Heard | None) -> Decision | LookUp:
     """Ring the other side of the session, or say why not."""
-    lease, session, pool = held.lease, held.session, call.pool
-
-    def refused(reason: RefusalReason) -> Refusal:
-        return _refusal(Tell(reason, held, heard), pool, call.number)
-
-    if held.blocked:
-        return refused(RefusalReason.BLOCKED)
-    if not call.loads.can_take(call.trunk_in, call.now):
-        return refused(RefusalReason.TRUNK_FULL)
-    callee = session.other(lease.role)
+    session, pool, callee = side.session, call.pool, call.callee
+    if side.blocked:
+        return _refused(call, side, RefusalReason.BLOCKED, heard)
+    if not call.way.room_in:
+        return _refused(call, side, RefusalReason.TRUNK_FULL, heard)
+    if callee is None or (callee.session_id, callee.role) != (session.id, side.callee.role):
+        return LookUp(session, side.role)
+    if (why := forbids(callee, pool, call.way.now)) is not None:
+        return _refused(call, side, why, heard)
+    found = attempts(call.way, side, callee)
+    if isinstance(found, RefusalReason):
+        return _refused(call, side, found, heard)
     out = session.lease(callee.role)
-    attempts: list[Attempt] = []
-    reason = RefusalReason.CALLEE_UNREACHABLE
-    match session.channel_policy:
-        case ChannelPolicy.APP_THEN_GSM | ChannelPolicy.GSM_ONLY:
-            if (
-                callee.phone is not None
-                and callee.phone != call.caller
-                and out is not None
-                and out.state(call.now) is LeaseState.LIVE
-            ):
-                reason, free = _ways_out(call, out.number)
-                if free:
-                    attempts.append(_gsm(callee.phone, out.number, free, pool))
-        case ChannelPolicy.APP_ONLY:
-            pass  # there are no app endpoints yet
-        case never:
-            assert_never(never)
-    if not attempts:
-        return refused(reason)
+    in_app = any(one.channel is Channel.APP for one in found)
     return Plan(
         session_id=session.id,
-        caller=lease.role,
+        caller=side.role,
         callee=callee.role,
-        number_in=call.number.e164,
+        number_in=None if call.number is None else call.number.e164,
         number_out=None if out is None else out.number.e164,
-        attempts=tuple(attempts),
+        attempts=found,
         language=pool.language,
         max_call_s=pool.max_call_s,
         warn_before_s=pool.rules.ending.warn_before_s,
         heard=heard,
+        card=card_of(side, call.call_id) if in_app else None,
+        call_id=call.call_id,
+        taping=taping(pool, session),
     )
 
 
-def _gsm(phone: Phone, shown: ProxyNumber, trunks: list[Trunk], pool: Pool) -> Attempt:
-    steps = tuple(
-        Step(trunk.name, spell(phone, trunk), spell(shown.e164, trunk))
-        for trunk in trunks[:MAX_STEPS]
+def _refused(call: _Call, side: Side, reason: RefusalReason, heard: Heard | None = None) -> Refusal:
+    announcement, cause = REFUSALS[reason]
+    return Refusal(
+        reason=reason,
+        announcement=announcement,
+        cause=cause,
+        language=call.pool.language,
+        session_id=side.session.id,
+        caller=side.role,
+        number_in=None if call.number is None else call.number.e164,
+        heard=heard,
     )
-    return Attempt(Channel.GSM, steps, pool.ring_s)
-
-
-def _outbound(shown: ProxyNumber, trunks: tuple[Trunk, ...]) -> Iterator[Trunk]:
-    """The trunks that may carry the call out, in order.
-
-    First the one that the shown number belongs to: its carrier knows the number as ours; others may
-    refuse a caller ID that is not theirs.
-    """
-    usable = (trunk for trunk in trunks if trunk.enabled and trunk.outbound)
-    yield from sorted(usable, key=lambda t: (t.name != shown.trunk, t.priority, t.name))
 
 
 def _refusal(tell: Tell, pool: Pool, number: ProxyNumber | None = None) -> Refusal:

@@ -106,6 +106,72 @@ class EndingRules:
     notice: timedelta = timedelta(days=1)  # session.ending so long before; 0: none
 
 
+class Handover(StrEnum):
+    """What happens when one side of a call sounds bad and could go on another way."""
+
+    OFFER = "offer"  # their app is offered it
+    AUTO = "auto"  # done without asking
+    OFF = "off"  # only on request
+
+
+@dataclass(frozen=True, slots=True)
+class AppRules:
+    """Calls that ring in an app."""
+
+    ring_s: int = 25  # 5 to 120; before the plan goes on
+
+
+@dataclass(frozen=True, slots=True)
+class PushRules:
+    """The platform's hook that wakes an app which is not registered."""
+
+    url: str
+    deadline_ms: int = 2000  # 100 to 10,000; of the push's answer
+    wake_s: int = 20  # 1 to 60; how long the app is waited for
+
+
+@dataclass(frozen=True, slots=True)
+class CapRules:
+    """How often somebody may call who is not answered, or at all. 0: no limit."""
+
+    unanswered_in_row: int = 0  # of one side of a session; answered or called back, it begins anew
+    pair_an_hour: int = 0  # calls of one user to another
+    caller_an_hour: int = 0  # calls of one user to anybody
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverRules:
+    """When a side of a call that is up is offered another way."""
+
+    mode: Handover = Handover.OFFER
+    below_mos: float = 3.1  # ITU-T G.107, over a window; 1.0 to 4.5
+    above_mos: float = 3.6  # again well from here on; above `below_mos`
+
+
+class RecordingMode(StrEnum):
+    """Which calls are recorded."""
+
+    NEVER = "never"
+    CONSENT = "consent"  # those of sessions in which both participants have consented
+    ALWAYS = "always"
+
+
+class RecordingNotice(StrEnum):
+    """What both sides hear before a recorded talk: the sound files below ``maskline/``."""
+
+    PLAIN = "recorded"
+    QUALITY = "recorded-for-quality"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRules:
+    """Whether talks are recorded. They never are unless both sides heard the notice in full."""
+
+    mode: RecordingMode = RecordingMode.NEVER
+    retention: timedelta = timedelta(days=30)  # 1 to 3,650 days, from the call's end
+    announcement: RecordingNotice = RecordingNotice.PLAIN
+
+
 @dataclass(frozen=True, slots=True)
 class PoolRules:
     """All of it."""
@@ -115,6 +181,11 @@ class PoolRules:
     listings: ListingRules = ListingRules()
     ending: EndingRules = EndingRules()
     hook: HookRules | None = None
+    app: AppRules = AppRules()
+    push: PushRules | None = None
+    caps: CapRules = CapRules()
+    handover: HandoverRules = HandoverRules()
+    recording: RecordingRules = RecordingRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +194,4 @@ class PoolSecrets:
 
     static: Phone | None = field(default=None, repr=False)  # where `Stranger.STATIC` leads
     hook_secret: str | None = field(default=None, repr=False)  # Standard Webhooks, whsec_...
+    push_secret: str | None = field(default=None, repr=False)  # the same, of the push

@@ -63,6 +63,7 @@ class Stock:
         self.shown = Circle(number for number in self.active if number.shown)  # given last
         self._within: dict[str, Circle] = {}
         self._areas: _Areas | None = None
+        self._shown_by_city: dict[str, list[ProxyNumber]] | None = None
 
     def __contains__(self, number_id: object) -> bool:
         return number_id in self._by_id
@@ -92,6 +93,19 @@ class Stock:
             region = region_of(phone)
             if region is not None and region in regions:
                 yield regions[region], region
+
+    def shown_near(self, phone: Phone) -> Sequence[ProxyNumber]:
+        """The numbers of the city of `phone` that listings show."""
+        if self._shown_by_city is None:
+            grouped: defaultdict[str, list[ProxyNumber]] = defaultdict(list)
+            for number in self.shown.numbers:
+                if (city := areas_of(number.e164)[0]) is not None:
+                    grouped[city].append(number)
+            self._shown_by_city = dict(grouped)
+        for length in range(len(phone), 1, -1):
+            if (near := self._shown_by_city.get(phone[:length])) is not None:
+                return near
+        return ()
 
     def within(self, area: str) -> Circle:
         """The numbers that begin with `area` (``+7495``), or of that country (``RU``)."""
