@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Row, and_, delete, or_, select
 
 from storage import schema
 from storage.dialect import insert_for
@@ -47,6 +47,17 @@ def unblock(conn: Connection, user_id: str, blocked_user_id: str) -> bool:
     return conn.execute(delete(blocks).where(which)).rowcount == 1
 
 
+def between(conn: Connection, one: str, other: str) -> tuple[Block, ...]:
+    """The blocks of two users for each other, the older first: none, one or two."""
+    blocks = schema.blocks
+    either = or_(
+        and_(blocks.c.user_id == one, blocks.c.blocked_user_id == other),
+        and_(blocks.c.user_id == other, blocks.c.blocked_user_id == one),
+    )
+    rows = conn.execute(select(blocks).where(either).order_by(blocks.c.id))
+    return tuple(map(_block, rows))
+
+
 def page(
     conn: Connection, *, user_id: str | None = None, limit: int = 100, cursor: str | None = None
 ) -> Page[Block]:
@@ -59,5 +70,9 @@ def page(
         rows,
         limit=limit,
         key=lambda row: (row.id,),
-        item=lambda row: Block(row.user_id, row.blocked_user_id, row.reason, row.created_at),
+        item=_block,
     )
+
+
+def _block(row: Row[Any]) -> Block:
+    return Block(row.user_id, row.blocked_user_id, row.reason, row.created_at)

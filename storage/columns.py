@@ -42,3 +42,4 @@ class UtcMillis(TypeDecorator[datetime]):
 
 RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER only
 Json = JSON().with_variant(JSONB(), "postgresql")
+JsonOrNull = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")

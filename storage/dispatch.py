@@ -15,9 +15,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, delete, exists, select, update
 
 from masking.notice import NoticeKind
-from storage import deliveries as deliveries_of
-from storage import webhooks
+from storage import sending, webhooks
 from storage.dialect import insert_if_absent
+from storage.prepared import Prepared
 from storage.schema import deliveries, outbox, versions
 from storage.webhooks import Webhook
 
@@ -30,7 +30,7 @@ _WAITING: Final = (
     .order_by(outbox.c.id)
     .limit(bindparam("at_most"))
 )
-_ANY: Final = select(outbox.c.id).where(outbox.c.sequence.is_(None)).limit(1)
+_ANY: Final = Prepared(select(outbox.c.id).where(outbox.c.sequence.is_(None)).limit(1))
 _PLACE: Final = (
     update(outbox)
     .where(outbox.c.id == bindparam("wanted"))
@@ -68,7 +68,7 @@ class Dispatched:
 
 def waits(conn: Connection) -> bool:
     """Whether any notice has no place yet."""
-    return conn.execute(_ANY).first() is not None
+    return bool(_ANY.rows(conn, {}))
 
 
 def dispatch(conn: Connection, *, stream: bool, now: datetime, at_most: int = 500) -> Dispatched:
@@ -138,7 +138,7 @@ def _put_off(
     found: dict[tuple[str, str | None], datetime] = {}
     for one in receivers:
         if one.failures and named:
-            for conversation, until in deliveries_of.put_off_until(conn, one.id, named).items():
+            for conversation, until in sending.put_off_until(conn, one.id, named).items():
                 found[one.id, conversation] = until
     return found
 

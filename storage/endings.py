@@ -19,6 +19,8 @@ from masking.errors import SessionExpired, UnknownPool, UnknownSession
 from masking.model import Pool, Session, TtlFrom
 from storage import numbers as number_rows
 from storage.columns import UtcMillis
+from storage.dialect import one_of
+from storage.prepared import Prepared, PreparedUpdate
 from storage.schema import leases, participants, pools, sessions
 from storage.session_rows import OWN, session_of, sides
 
@@ -46,10 +48,10 @@ _END_SESSION: Final = (
         ),
     )
 )
-_NOTE_CALL: Final = (
+_NOTE_CALL: Final = PreparedUpdate(
     update(sessions)
     .where(sessions.c.id == bindparam("wanted"))
-    .values(last_call_at=bindparam("last_call"))
+    .values(last_call_at=bindparam("last_call", type_=UtcMillis()))
 )
 _sooner: Final = leases.c.once & (leases.c.expires_at < _expires)
 _END_LEASES: Final = (
@@ -66,14 +68,14 @@ _END_LEASES: Final = (
     )
     .returning(leases.c.slot)
 )
-_TERMS: Final = (
+_TERMS: Final = Prepared(
     select(
         *sessions.c["id", "expires_at", "closed_at", "closed_why", "last_call_at"],
         *sessions.c["ttl_from", "ttl_s", "hard_expires_at"],
         pools.c.cool_down_s,
     )
     .join_from(sessions, pools, pools.c.name == sessions.c.pool)
-    .where(sessions.c.id.in_(bindparam("wanted", expanding=True)))
+    .where(one_of(sessions.c.id, "wanted"))
     .order_by(sessions.c.id)
     .with_for_update(of=sessions)
 )
@@ -155,7 +157,7 @@ def calls_ended(conn: Connection, ended: Iterable[EndedCall]) -> None:
     if not calls:
         return
     changed: list[dict[str, Any]] = []
-    for row in conn.execute(_TERMS, {"wanted": list(calls)}):
+    for row in _TERMS.rows(conn, {"wanted": list(calls)}):
         ends = calls[row.id]
         expires = max(_expiry(row, call) for call in ends)
         last = max(call.ended_at for call in ends)
@@ -175,9 +177,8 @@ def calls_ended(conn: Connection, ended: Iterable[EndedCall]) -> None:
             )
     kept = _without_lost_places(conn, changed)
     same = [one for one in kept if one["expires"] == one["before"]]
-    if same:  # nearly all: in one statement
-        noted = [{"wanted": one["wanted"], "last_call": one["last_call"]} for one in same]
-        conn.execute(_NOTE_CALL, noted)
+    noted = [{"wanted": one["wanted"], "last_call": one["last_call"]} for one in same]
+    _NOTE_CALL.each(conn, noted)  # nearly all
     for one in kept:
         if one["expires"] > one["before"]:
             conn.execute(_END_SESSION, one)

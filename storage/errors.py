@@ -114,3 +114,9 @@ class SealBroken(VaultError):
     """A sealed value was changed, cut, or sealed with another key or for another purpose."""
 
     error_id = "seal_broken"
+
+
+class RotationUnderWay(VaultError):
+    """The vault's keys are being rotated already; wait until that is done."""
+
+    error_id = "rotation_under_way"

@@ -110,8 +110,18 @@ def of_pool(conn: Connection, name: str, now: datetime, *, at_most: int = 20) ->
 
 def gauges(conn: Connection) -> tuple[Gauge, ...]:
     """Each pool's size and the most that one participant holds of it, as last counted."""
-    most = {row.pool: row.held for row in conn.execute(_MOST)}
-    return tuple(Gauge(row.pool, row.size, most.get(row.pool, 0)) for row in conn.execute(_SIZES))
+    most = most_held(conn)
+    return tuple(Gauge(name, size, most.get(name, 0)) for name, size in sizes(conn).items())
+
+
+def sizes(conn: Connection) -> dict[str, int]:
+    """How many numbers each pool has for new leases, by name; of pools that have any."""
+    return {row.pool: row.size for row in conn.execute(_SIZES)}
+
+
+def most_held(conn: Connection) -> dict[str, int]:
+    """By pool, the most that one participant holds of it, as last counted."""
+    return {row.pool: row.held for row in conn.execute(_MOST)}
 
 
 def _places_of(

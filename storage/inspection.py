@@ -13,21 +13,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, exists, select
 
 from masking import inspection
 from masking.inspection import Finding, Question
-from masking.known import Held, RoutingFacts
+from masking.known import Callee, Held, LookUp, RoutingFacts
 from masking.listing import ListingNumber
-from masking.model import Phone, ProxyNumber
+from masking.model import Phone, Pool, ProxyNumber
 from masking.plan import Asked
 from masking.plan import Question as Asking
-from storage import routing, strangers, trunks
+from storage import reaching, routing, strangers, trunks
 from storage.columns import UtcMillis
 from storage.listing_rows import listing_number_of, with_place
 from storage.pool_rules import secrets_of
 from storage.routing import Dialling
-from storage.schema import leases, shown_numbers
+from storage.schema import leases, listing_numbers, shown_numbers
 from storage.session_rows import OWN
 from storage.vault import Vault
 
@@ -52,15 +52,17 @@ _SHOWN: Final = (
     .order_by(shown_numbers.c.shown_at.desc(), shown_numbers.c.turn.desc())
 )
 _SHOWN_HERE: Final = _SHOWN.where(shown_numbers.c.extension == bindparam("digits")).limit(1)
-_SHARED: Final = (
-    select(shown_numbers.c.hidden_at, shown_numbers.c.free_from)
-    .where(
+_SHARED: Final = select(
+    exists().where(
         shown_numbers.c.number_id == bindparam("number"),
         shown_numbers.c.extension > "",
         shown_numbers.c.shown_at <= _at,
+        shown_numbers.c.hidden_at.is_(None)
+        | (shown_numbers.c.hidden_at > bindparam("rested", type_=UtcMillis())),
+        listing_numbers.c.id == shown_numbers.c.listing_number_id,
+        listing_numbers.c.closed_at.is_(None) | (listing_numbers.c.closed_at > _at),
+        listing_numbers.c.expires_at > _at,
     )
-    .order_by(shown_numbers.c.free_from.desc())
-    .limit(1)
 )
 
 
@@ -72,10 +74,14 @@ def look(
     def facts(asked: Asked | None, typed: str | None) -> RoutingFacts:
         dialling = Dialling(question.number, question.caller, "", asked, typed)
         if at >= now:
-            return routing.facts(conn, vault, dialling)
+            return routing.facts(conn, vault, dialling, now=at)
         return facts_at(conn, vault, dialling, at)
 
-    return inspection.inspect(question, facts, trunks.all(conn, vault), at)
+    def look_up(wanted: LookUp, known: RoutingFacts) -> Callee:
+        pool = known.pool or Pool(wanted.session.pool)
+        return reaching.look_up(conn, wanted, pool, at)
+
+    return inspection.inspect(question, facts, trunks.all(conn, vault), at, look_up)
 
 
 def facts_at(conn: Connection, vault: Vault, dialling: Dialling, at: datetime) -> RoutingFacts:
@@ -89,6 +95,7 @@ def facts_at(conn: Connection, vault: Vault, dialling: Dialling, at: datetime) -
         pool=pool,
         shown=_shown(conn, vault, number, dialling.extension, at),
         shares=_shares(conn, number, pool.rules.listings.rest, at),
+        longest_pin=strangers.longest_pin(conn, number),
         static=secrets_of(conn, vault, pool.name).static,
     )
     if dialling.caller is not None:
@@ -156,5 +163,5 @@ def _shown(
 
 
 def _shares(conn: Connection, number: ProxyNumber, rest: timedelta, at: datetime) -> bool:
-    row = conn.execute(_SHARED, {"number": number.id, "at": at}).first()
-    return row is not None and at < row.free_from + rest
+    wanted = {"number": number.id, "at": at, "rested": at - rest}
+    return bool(conn.execute(_SHARED, wanted).scalar_one())

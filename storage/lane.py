@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ class Job:
     work: Callable[[Connection], Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    until: float  # when it is given up, by `time.monotonic`
     begun: bool = False
 
 
@@ -55,7 +57,8 @@ class Lane:
         was begun but not answered in time, and whatever `work` raises.
         """
         loop = asyncio.get_running_loop()
-        job = Job(work, loop.create_future(), loop)
+        until = time.monotonic() + self._deadline_s
+        job = Job(work, loop.create_future(), loop, until)
         with self._changed:
             if self._closed:
                 raise DatabaseClosed

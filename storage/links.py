@@ -18,11 +18,17 @@ from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, inser
 from masking import listing
 from masking.allocation import NO_WISH, Wish
 from masking.digits import SECRET_BYTES
-from masking.errors import NumberHeld, NumberUnavailable, PoolExhausted, SessionLimit
+from masking.errors import (
+    NumberHeld,
+    NumberUnavailable,
+    PoolExhausted,
+    SessionLimit,
+    StickyUnavailable,
+)
 from masking.lifecycle import SessionDraft
 from masking.listing import Link, LinkRefusal, ListingNumber, Shown
 from masking.model import Lease, Participant, Phone, Pool, Role, Session, TtlFrom
-from masking.notice import Notice, NoticeKind
+from masking.notice import session_opened
 from storage import listings, outbox, sessions
 from storage import numbers as number_rows
 from storage.dialect import insert_for
@@ -279,7 +285,8 @@ def _begun(
     if session is None:
         return LinkRefusal.EXHAUSTED
     conn.execute(_COUNT, {"caller": call.index, "on": _day(now)})
-    outbox.owe(conn, _notice(session, call, now))
+    dialled = (call.shown.number.e164, call.shown.extension)
+    outbox.owe(conn, session_opened(session, "listing", dialled, session.participants, now))
     _brought(conn, vault, call, opening.entropy, now)
     return Link(session, _own_lease(session, call.caller.role), opened=True)
 
@@ -325,7 +332,7 @@ def _opened(
             )
         except (NumberHeld, NumberUnavailable):
             continue
-        except (PoolExhausted, SessionLimit):
+        except (PoolExhausted, SessionLimit, StickyUnavailable):
             break
     return None
 
@@ -352,29 +359,6 @@ def _own_lease(session: Session, role: Role) -> Lease:
     lease = session.lease(role)
     assert lease is not None  # whoever called has a phone
     return lease
-
-
-def _notice(session: Session, call: _Call, now: datetime) -> Notice:
-    caller, callee = session.participants
-    about = call.wanted.listing
-    return Notice(
-        kind=NoticeKind.SESSION_OPENED,
-        key=f"session.opened:{session.id}",
-        at=now,
-        conversation_id=session.conversation_id,
-        data={
-            "session_id": session.id,
-            "conversation_id": session.conversation_id,
-            "conversation_held": session.conversation_held,
-            "why": "listing",
-            "listing_number_id": call.wanted.id,
-            "listing": {"id": about.id, "title": about.title},
-            "number": call.shown.number.e164,
-            "extension": call.shown.extension,
-            "caller": {"role": caller.role.value, "user_id": caller.user_id},
-            "callee": {"role": callee.role.value, "user_id": callee.user_id},
-        },
-    )
 
 
 def _day(now: datetime) -> int:

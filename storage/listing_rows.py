@@ -70,7 +70,7 @@ def listing_number_of(row: Row[Any], vault: Vault | None) -> ListingNumber:
     after = row.rotate_after_s
     return ListingNumber(
         id=row.id,
-        listing=Listing(row.listing_id, row.listing_title),
+        listing=Listing(row.listing_id, row.listing_title, row.listing_category),
         pool=row.pool,
         callee=Participant(
             Role(row.role),
@@ -96,6 +96,7 @@ def listing_row(number: ListingNumber, phone: Phone, vault: Vault) -> dict[str, 
         "id": number.id,
         "listing_id": number.listing.id,
         "listing_title": number.listing.title,
+        "listing_category": number.listing.category,
         "pool": number.pool,
         "role": one.role.value,
         "user_id": one.user_id,

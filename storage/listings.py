@@ -22,7 +22,7 @@ from masking.errors import (
     UnknownPool,
 )
 from masking.listing import ListingDraft, ListingNumber, Rotation, Shown
-from masking.model import Listing, NumberState, Pool
+from masking.model import NumberState, Pool
 from masking.notice import Notice, NoticeKind
 from storage import numbers as number_rows
 from storage import outbox, places
@@ -60,6 +60,15 @@ _ANY_EXTENSION: Final = select(
         shown_numbers.c.active,
         shown_numbers.c.number_id == bindparam("number"),
         shown_numbers.c.extension > "",
+        (shown_numbers.c.free_from > bindparam("at"))
+        | (  # one that its listing shows no more, and answers still
+            (shown_numbers.c.free_from > bindparam("rested"))
+            & exists().where(
+                listing_numbers.c.id == shown_numbers.c.listing_number_id,
+                listing_numbers.c.closed_at.is_(None),
+                listing_numbers.c.expires_at > bindparam("at"),
+            )
+        ),
     )
 )
 _POOL: Final = select(pools).where(pools.c.name == bindparam("wanted"))
@@ -171,9 +180,13 @@ def shown_at_number(
     return None if row is None else listing_number_of(row, vault)
 
 
-def any_extension(conn: Connection, number_id: int) -> bool:
-    """Whether there is a listing that is reached by typing digits after this number."""
-    found: bool = conn.execute(_ANY_EXTENSION, {"number": number_id}).scalar_one()
+def any_extension(conn: Connection, number_id: int, rest: timedelta, now: datetime) -> bool:
+    """Whether a listing is reached at `now` by typing digits after this number.
+
+    `rest` is that of the number's pool, as in `masking.listing.reached`.
+    """
+    wanted = {"number": number_id, "at": now, "rested": now - rest}
+    found: bool = conn.execute(_ANY_EXTENSION, wanted).scalar_one()
     return bool(found)
 
 
@@ -194,7 +207,7 @@ def change(
     listing.must_live(number, now)
     changed: dict[str, Any] = {}
     if wanted.title is not None:
-        number = replace(number, listing=Listing(number.listing.id, wanted.title))
+        number = replace(number, listing=replace(number.listing, title=wanted.title))
         changed["listing_title"] = wanted.title
     if wanted.rotation is not None:
         number = replace(number, rotation=wanted.rotation)

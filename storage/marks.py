@@ -14,6 +14,11 @@ from storage.vault import Vault
 _VAULT: Final = "vault"
 
 
+def vault_fingerprint(conn: Connection) -> bytes | None:
+    """The fingerprint of the vault whose database this is; None: nobody's yet."""
+    return conn.execute(select(marks.c.value).where(marks.c.name == _VAULT)).scalar()
+
+
 def bind_vault(conn: Connection, vault: Vault) -> None:
     """Note whose database this is, the first time; later, raise VaultKeyDiffers if it is another's.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from contextlib import closing
 from typing import Final
 
 from alembic import command
@@ -17,6 +19,7 @@ from storage.faults import storage_error
 from storage.postgres import make_engine as make_postgres
 from storage.sqlite import begin_write
 from storage.sqlite import make_engine as make_sqlite
+from storage.turns import Turns
 
 _LOCK: Final = 0x6D61_736B_6C69_6E65  # "maskline": PostgreSQL's advisory lock for migrations
 _DEADLINE_S: Final = 300.0
@@ -53,8 +56,11 @@ def _migrate_sqlite(url: str) -> None:
     parsed = parse_url(url)
     # Nobody else reads it; what SQLite puts beside it gets the same mode.
     os.close(os.open(parsed.database or "", os.O_CREAT | os.O_RDWR, 0o600))
-    with make_sqlite(parsed, busy_ms=_TURN_MS).connect() as conn, begin_write(conn):
-        upgrade(conn)
+    with closing(Turns(parsed.database or "")) as turns:
+        engine = make_sqlite(parsed, busy_ms=_TURN_MS)
+        until = time.monotonic() + _TURN_MS / 1000
+        with turns.turn(until), engine.connect() as conn, begin_write(conn):
+            upgrade(conn)
 
 
 async def _migrate_postgres(url: str) -> None:

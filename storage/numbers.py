@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -75,6 +75,13 @@ def pools(conn: Connection) -> tuple[Pool, ...]:
     )
 
 
+def stamp(conn: Connection) -> tuple[int, int]:
+    """Another one after every change of any pool or its numbers: how many, and their versions."""
+    count = select(func.count(), func.coalesce(func.sum(schema.pools.c.version), 0))
+    pools_now, versions = conn.execute(count.select_from(schema.pools)).one()
+    return int(pools_now), int(versions)
+
+
 def size(conn: Connection, pool: str) -> PoolSize:
     """How many numbers `pool` has; none if there is no such pool."""
     query = select(numbers.c.state, func.count()).where(numbers.c.pool == pool)
@@ -141,6 +148,14 @@ def get(conn: Connection, e164: Phone) -> ProxyNumber | None:
     """The proxy number spelt so."""
     row = conn.execute(select(numbers).where(numbers.c.e164 == e164)).first()
     return None if row is None else number_of(row)
+
+
+def known(conn: Connection, e164s: Collection[str]) -> frozenset[Phone]:
+    """Those of these that are numbers of ours."""
+    if not e164s:
+        return frozenset()
+    query = select(numbers.c.e164).where(numbers.c.e164.in_(sorted(e164s)))
+    return frozenset(conn.execute(query).scalars())
 
 
 def remove(conn: Connection, e164: Phone, now: datetime) -> bool:

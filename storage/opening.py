@@ -8,16 +8,17 @@ trouble.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, func, select, update
 
 from masking import lifecycle
 from masking.allocation import TEAM, Idle, Place, Side, Wish, choose, recyclable, taken_over
-from masking.digits import Digits
+from masking.digits import Digits, pin_length
 from masking.errors import (
     MaskingError,
     NumberHeld,
@@ -33,7 +34,8 @@ from masking.notice import Notice, NoticeKind
 from masking.rules import Exhausted, Stranger
 from storage import outbox, pressure
 from storage.endings import keep_ending, locked
-from storage.schema import leases, participants, sessions
+from storage.prepared import InsertTogether
+from storage.schema import leases, open_calls, participants, sessions
 from storage.selection import Indexes, Known, idle_sessions, known, pair_index
 from storage.session_rows import (
     OWN,
@@ -55,11 +57,12 @@ _ELSEWHERE: Final = (
 )
 """What another pool of the request may yet put right."""
 
-_INSERT_SESSION: Final = insert(sessions)
-_INSERT_PARTICIPANTS: Final = insert(participants)
-_INSERT_LEASES: Final = insert(leases)
+_ROWS: Final = InsertTogether(sessions, participants, leases)
 _COMMON: Final = (
     sides().where(sessions.c.id == bindparam("wanted")).order_by(participants.c.position)
+)
+_HAVE_PINS: Final = select(func.count()).where(
+    leases.c.number_id == bindparam("number"), leases.c.active, leases.c.pin.is_not(None)
 )
 _PINS: Final = select(leases.c.pin).where(
     leases.c.number_id == bindparam("number"),
@@ -78,7 +81,8 @@ _GIVE_WAY: Final = (
     .values(active=False)
 )
 
-
+_CALL_UP: Final = select(exists().where(open_calls.c.session_id == bindparam("wanted")))
+"""On whichever node: calls that are not over are staged, one that is silent meanwhile included."""
 _FREE: Final = (
     update(leases)
     .where(
@@ -127,8 +131,9 @@ def open_session(
 
     `rotation` is a counter that rises by one with every session; `secret` are
     `masking.digits.SECRET_BYTES` unpredictable bytes, which only pools with PINs or extensions
-    need; `busy` the ids of sessions that have a call up, which only pools that recycle need: None
-    has it asked for with CallsUnknown.
+    need; `busy` the ids of sessions that have a call up on the own node, which only pools that
+    recycle need: None has it asked for with CallsUnknown. Of calls on other nodes the staging
+    tells, and `busy` of what is not staged yet.
 
     Raises UnknownPool, PhoneIsProxy, UnknownSession and NoCommonParticipant (`same_number_as`),
     what `masking.allocation.choose` raises, and what `masking.lifecycle.check` raises.
@@ -199,33 +204,46 @@ def _decide(
                 raise
             give_way.append(idlest)
             place = taken_over(idlest.idle)
-        places.append(_with_pin(conn, found.pool, place, digits))
+        places.append(_with_pin(conn, found.pool, place, places, digits))
     return _Decided(found, (places[0], places[1]), tuple(give_way))
 
 
 def _idlest(
     conn: Connection, found: Known, index: bytes, busy: AbstractSet[str], now: datetime
 ) -> _GivesWay | None:
-    """The session to be closed: still open and as idle as it looked, now that it is ours alone."""
+    """The session to be closed: still open and as idle as it looked, now that it is ours alone.
+
+    And without a call on any node that is staged by now; asked last, for it is not ours to hold.
+    """
     after = found.pool.rules.numbers.recycle_after
     for one in recyclable(idle_sessions(conn, found.stock, index, now), after, busy, now):
         session, pool = locked(conn, one.session_id)
         called = session.last_call_at
         still_open = session.closed_at is None and session.state(now) is SessionState.OPEN
-        if still_open and (called is None or called <= one.since):
+        if not still_open or (called is not None and called > one.since):
+            continue
+        if not conn.execute(_CALL_UP, {"wanted": session.id}).scalar_one():
             return _GivesWay(one, session, pool)
     return None
 
 
-def _with_pin(conn: Connection, pool: Pool, place: Place, digits: Digits) -> Place:
-    """`place` with a PIN that no other lease of its number has, where the pool works with PINs."""
+def _with_pin(
+    conn: Connection, pool: Pool, place: Place, others: Sequence[Place | None], digits: Digits
+) -> Place:
+    """`place` with a PIN that no other lease of its number has, where the pool works with PINs.
+
+    `others` are places of the same session, which are not written yet.
+    """
     strangers = pool.rules.strangers
     if Stranger.PIN not in (strangers.unknown, strangers.withheld):
         return place
+    ours = {one.pin for one in others if one is not None and one.number.id == place.number.id}
+    theirs = conn.execute(_HAVE_PINS, {"number": place.number.id}).scalar_one()
+    length = pin_length(strangers.pin.length, theirs + len(ours))
     while True:
-        drawn = list(dict.fromkeys(digits.draw(strangers.pin.length) for _ in range(_PIN_TRIES)))
+        drawn = list(dict.fromkeys(digits.draw(length) for _ in range(_PIN_TRIES)))
         found = conn.execute(_PINS, {"number": place.number.id, "pins": drawn}).scalars()
-        taken = set(found)
+        taken = ours | set(found)
         for pin in drawn:
             if pin not in taken:
                 return replace(place, pin=pin)
@@ -250,10 +268,8 @@ def _write(
             conn.execute(_GIVE_WAY, at)
     session = lifecycle.begin(draft, found.pool, decided.places, session_id=session_id, now=now)
     two = session.participants
-    conn.execute(_INSERT_SESSION, session_row(session, pair))
-    conn.execute(_INSERT_PARTICIPANTS, participant_rows(session, vault))
-    if session.leases:
-        conn.execute(_INSERT_LEASES, lease_rows(session, indexes))
+    rows = ([session_row(session, pair)], participant_rows(session, vault))
+    _ROWS.insert(conn, (*rows, lease_rows(session, indexes)))
     for side, place, index, who in zip(found.sides, decided.places, indexes, two, strict=True):
         if side is not None and place is not None and index is not None:
             _watch(conn, found, side, place.number, index, who.user_id, now)

@@ -6,14 +6,16 @@ Writing here is all that happens here: nothing is sent. A notice never holds a p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from masking.notice import Notice
-from storage.dialect import insert_for
 from storage.json_text import dumps
+from storage.prepared import PreparedInsert
 from storage.schema import outbox
+
+_INSERT: Final = PreparedInsert(outbox, numbered="id", once="key")
 
 
 def owe(conn: Connection, notice: Notice) -> None:
@@ -41,6 +43,4 @@ def row_of(notice: Notice) -> dict[str, Any]:
 
 def keep_rows(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write rows of `row_of`; those whose key is there already are passed over."""
-    if rows:
-        insert = insert_for(conn, outbox)
-        conn.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)
+    _INSERT.insert(conn, rows)

@@ -68,7 +68,7 @@ _LONGEST_FREE: Final = (
         func.length(shown_numbers.c.extension) == bindparam("length"),
         numbers.c.state == NumberState.ACTIVE.value,
     )
-    .order_by(shown_numbers.c.free_from)
+    .order_by(shown_numbers.c.free_from, shown_numbers.c.listing_number_id)
     .limit(1)
     .with_for_update(skip_locked=True, of=shown_numbers)
 )
@@ -169,13 +169,8 @@ class _Areas:
 
     def opened(self) -> Sequence[ProxyNumber]:
         """The numbers that listings show, of the nearest area that has any."""
-        shown = self.stock.shown.numbers
-        phone = self.phone
-        if phone is None:
-            return shown
-        cities = [areas_of(number.e164)[0] for number in shown]
-        near = [one for one, city in zip(shown, cities, strict=True) if _of_city(phone, city)]
-        return near or shown
+        near = () if self.phone is None else self.stock.shown_near(self.phone)
+        return near or self.stock.shown.numbers
 
     def worth_opening(self, opened: Sequence[ProxyNumber]) -> bool:
         """Whether the seller's city has numbers, but none that listings show yet."""

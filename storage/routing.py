@@ -6,7 +6,7 @@ Of a call that is to be carried on, which is nearly every call, all of it comes 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, exists, select
@@ -15,16 +15,18 @@ from masking.known import Held, RoutingFacts
 from masking.model import Phone, Pool
 from masking.plan import Asked, Question
 from masking.rules import Stranger
-from storage import listings, strangers
+from masking.trunks import Trunk
+from storage import listings, reaching, strangers
 from storage.numbers import number_of, pool_of
 from storage.pool_rules import secrets_of
 from storage.prepared import Prepared
-from storage.schema import leases, numbers, participants, pools, sessions, shown_numbers
+from storage.schema import app_users, leases, numbers, participants, pools, sessions, shown_numbers
 from storage.session_rows import BLOCKS_OTHER, COLUMNS, OWN, SIDES, session_of
 from storage.vault import Vault
 
 __all__ = ["Dialling", "facts"]
 
+_EVER: Final = datetime(2000, 1, 1, tzinfo=UTC)  # when nothing of today was over
 _held = leases.alias("held")
 _dialled = numbers.alias("dialled")
 _RULES: Final = (
@@ -53,11 +55,13 @@ _ROUTED: Final = Prepared(
         BLOCKS_OTHER,
         _SHOWS,
         *_RULES,
+        *reaching.USER,
     )
     .select_from(
         SIDES.join(_held, _held.c.session_id == sessions.c.id)
         .join(_dialled, _dialled.c.id == _held.c.number_id)
         .join(pools, pools.c.name == _dialled.c.pool)
+        .outerjoin(app_users, reaching.HAS_USER)
     )
     .where(
         _dialled.c.e164 == bindparam("wanted"),
@@ -88,25 +92,34 @@ class Dialling:
 
 
 def facts(
-    conn: Connection, vault: Vault, dialling: Dialling, *, locking: datetime | None = None
+    conn: Connection,
+    vault: Vault,
+    dialling: Dialling,
+    *,
+    trunks: tuple[Trunk, ...] = (),
+    now: datetime | None = None,
+    locking: datetime | None = None,
 ) -> RoutingFacts:
     """The proxy number, its pool, and what the caller has to do with it.
 
     One statement where the caller holds the number now and it means nothing else, a few more where
-    not. `trunks`, `told` and `link` stay empty: whoever asks has them at hand. With `locking`, that
-    time, in a transaction that writes: what it counts is counted by nobody else meanwhile. Raises
-    SealBroken.
+    not. `told` and `link` stay empty: whoever asks has them at hand. With `now`, digits
+    that lead nowhere by then are no reason to ask for any. With `locking`, that time, in a
+    transaction that writes: what it counts is counted by nobody else meanwhile. Raises SealBroken.
     """
     caller = dialling.caller
     index = None if caller is None else vault.index(caller)
     if index is not None and caller is not None and dialling.asked is None:
         two = tuple(_ROUTED.rows(conn, {"wanted": dialling.number, "caller": index}))
-        if (found := _plainly(two, vault, caller)) is not None:
+        if (found := _plainly(two, vault, caller, trunks)) is not None:
             return found
-    return _elsewise(conn, vault, dialling, index, locking)
+    found = _elsewise(conn, vault, dialling, index, now or _EVER, locking)
+    return replace(found, trunks=trunks)
 
 
-def _plainly(two: tuple[Row[Any], ...], vault: Vault, caller: Phone) -> RoutingFacts | None:
+def _plainly(
+    two: tuple[Row[Any], ...], vault: Vault, caller: Phone, trunks: tuple[Trunk, ...]
+) -> RoutingFacts | None:
     """The facts, if these are the sides of one session and the number means nothing else."""
     if len(two) != 2 or two[0].caller_slot != OWN or two[0].shows:
         return None
@@ -115,10 +128,14 @@ def _plainly(two: tuple[Row[Any], ...], vault: Vault, caller: Phone) -> RoutingF
     lease = session.lease(holder.role)
     if lease is None or lease.extension:
         return None
+    pool = pool_of(two[0], lease.number.pool)
+    callee = two[1 - two[0].caller_position]
     return RoutingFacts(
+        trunks=trunks,
         number=lease.number,
-        pool=pool_of(two[0], lease.number.pool),
+        pool=pool,
         held=(Held(lease, session, caller, any(row.blocks_other for row in two)),),
+        callee=reaching.callee_of(callee, session, session.other(holder.role), pool),
     )
 
 
@@ -127,6 +144,7 @@ def _elsewise(
     vault: Vault,
     dialling: Dialling,
     index: bytes | None,
+    now: datetime,
     locking: datetime | None,
 ) -> RoutingFacts:
     """Whose number it is, all that it can mean to the caller, and what strangers get."""
@@ -134,11 +152,12 @@ def _elsewise(
     if row is None:
         return RoutingFacts()
     number, caller = number_of(row), dialling.caller
+    pool = pool_of(row, row.pool)
     found = RoutingFacts(
         number=number,
-        pool=pool_of(row, row.pool),
+        pool=pool,
         shown=listings.shown_at_number(conn, vault, number.id, dialling.extension),
-        shares=listings.any_extension(conn, number.id),
+        shares=listings.any_extension(conn, number.id, pool.rules.listings.rest, now),
     )
     if index is not None and caller is not None:
         held = strangers.held_on(conn, vault, index, number, caller)
@@ -163,6 +182,7 @@ def _of_strangers(
     match _rule(pool, index):
         case Stranger.PIN:
             who = strangers.caller_index(vault, index, dialling.trunk)
+            found = replace(found, longest_pin=strangers.longest_pin(conn, number))
             if asked is None or asked.question is not Question.PIN or not typed:
                 return replace(found, tries=strangers.tries(conn, number, who))
             return replace(

@@ -7,22 +7,25 @@ pool has numbers, however many sessions there are.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
-    ColumnElement,
     Connection,
     Row,
     ScalarSelect,
     and_,
     bindparam,
     exists,
+    func,
+    not_,
     select,
+    true,
     type_coerce,
     update,
 )
@@ -32,7 +35,9 @@ from masking.errors import PhoneIsProxy, UnknownPool
 from masking.model import Participant, Pool, Role
 from masking.stock import Stock
 from storage import numbers as number_rows
-from storage.columns import to_ms
+from storage.columns import UtcMillis, to_ms
+from storage.dialect import gathered
+from storage.prepared import Prepared
 from storage.schema import leases, numbers, participants, pools, sessions
 from storage.session_rows import OWN
 
@@ -61,31 +66,51 @@ def _had(phone: BindParameter[bytes]) -> ScalarSelect[Any]:
     )
 
 
-def _ms(column: ColumnElement[Any]) -> ColumnElement[int]:
-    """A time as it is stored: of many rows, most are only compared."""
-    return type_coerce(column, BigInteger)
-
-
-_held: Final[tuple[ColumnElement[Any], ...]] = (
-    *leases.c["phone_index", "number_id", "extension", "slot"],
-    *(_ms(leases.c[name]).label(name) for name in ("since", "expires_at", "reserved_until")),
+_MOST_NUMBERS: Final = 1 << 21  # ids above it only begin the circle elsewhere
+_own_and_plain: Final = and_(leases.c.slot == OWN, leases.c.extension == "")
+_now: Final = bindparam("at", type_=UtcMillis)
+_live: Final = leases.c.expires_at > _now
+_reserved: Final = leases.c.reserved_until > _now
+_plainly_live: Final = and_(_reserved, _live, _own_and_plain)
+_latest: Final = func.max(
+    type_coerce(leases.c.since, BigInteger) * _MOST_NUMBERS + leases.c.number_id
 )
-_pool_and_held: Final[tuple[ColumnElement[Any], ...]] = (
-    *pools.c["name", "cool_down_s", "language", "ring_s", "max_call_s", "rules", "version"],
-    exists()
-    .where(numbers.c.e164.in_((bindparam("first_phone"), bindparam("second_phone"))))
-    .label("phone_is_proxy"),
-    *(_had(phone).label(f"{phone.key}_had") for phone in _BOTH),
-    *_held,
+_holding: Final = (
+    select(
+        leases.c.phone_index,
+        gathered(leases.c.number_id).filter(_plainly_live).label("plain"),
+        gathered(
+            *leases.c["number_id", "extension", "slot"],
+            type_coerce(leases.c.expires_at, BigInteger),
+        )
+        .filter(_reserved, not_(_plainly_live))
+        .label("others"),
+        _latest.label("latest"),
+        _latest.filter(leases.c.reserved_until <= _now).label("over"),
+    )
+    .where(leases.c.phone_index.in_(_BOTH), leases.c.active)
+    .group_by(leases.c.phone_index)
+    .subquery("by_phone")
 )
-_HELD_FROM: Final = len(_pool_and_held) - len(_held)
-_held_by_either: Final = and_(leases.c.phone_index.in_(_BOTH), leases.c.active)
-_POOL_AND_HELD: Final = (
-    select(*_pool_and_held)
-    .join_from(pools, leases, _held_by_either, isouter=True)
+_POOL_AND_HELD: Final = Prepared(
+    select(
+        *pools.c["name", "cool_down_s", "language", "ring_s", "max_call_s", "rules", "version"],
+        exists()
+        .where(numbers.c.e164.in_((bindparam("first_phone"), bindparam("second_phone"))))
+        .label("phone_is_proxy"),
+        *(_had(phone).label(f"{phone.key}_had") for phone in _BOTH),
+        _holding,
+    )
+    .join_from(pools, _holding, true(), isouter=True)
     .where(pools.c.name == bindparam("wanted"))
 )
-"""The pool, once for each lease that either phone has; once with NULLs if neither has any."""
+"""The pool, once for each phone that has leases; once with NULLs if neither has any."""
+
+_ALL_HELD: Final = (
+    select(leases.c.number_id)
+    .where(leases.c.phone_index == bindparam("phone"), leases.c.active)
+    .order_by(leases.c.since.desc(), leases.c.number_id.desc())
+)
 
 _RECLAIM: Final = (
     update(leases)
@@ -160,8 +185,9 @@ def known(
         "first_phone": first.phone,
         "second_phone": second.phone,
         "pair": pair,
+        "at": now,
     }
-    rows = conn.execute(_POOL_AND_HELD, parameters).all()
+    rows = _POOL_AND_HELD.rows(conn, parameters)
     if not rows:
         raise UnknownPool(pool)
     head = rows[0]
@@ -169,15 +195,17 @@ def known(
         raise PhoneIsProxy(field="participants")
     stock = number_rows.stock(conn, pool, head.version)
     at = to_ms(now)
-    held = _Holdings(stock, at) if head.number_id is not None else None
-    if held is not None:
-        held.read(rows)
-        if held.over:
-            conn.execute(_RECLAIM, {"first": indexes[0], "second": indexes[1], "at": now})
+    held = {
+        row.phone_index: _holding_of(conn, row, stock, at)
+        for row in rows
+        if row.phone_index is not None
+    }
+    if any(row.over is not None for row in rows):
+        conn.execute(_RECLAIM, {"first": indexes[0], "second": indexes[1], "at": now})
     sides = tuple(
         None
         if index is None or me.phone is None
-        else _side(me, you, held.of(index) if held else None, had, wish, position)
+        else _side(me, you, held.get(index), had, wish, position)
         for position, (me, you, index, had, wish) in enumerate(
             zip(
                 two,
@@ -208,48 +236,32 @@ def idle_sessions(conn: Connection, stock: Stock, index: bytes, now: datetime) -
     ]
 
 
+@dataclass(frozen=True, slots=True)
 class _Holding:
     """What one phone holds."""
 
-    __slots__ = ("held", "latest", "live", "since")
-
-    def __init__(self) -> None:
-        self.held: dict[int, dict[str, bool]] = {}
-        self.live = 0
-        self.latest: int | None = None
-        self.since = -1
+    held: Mapping[int, Mapping[str, bool]]
+    live: int
+    latest: int | None
 
 
-class _Holdings:
-    """What both phones hold, from the rows of one statement."""
+_PLAIN: Final = MappingProxyType({"": True})
+"""What is held of most numbers: the number alone, live."""
 
-    def __init__(self, stock: Stock, at: int) -> None:
-        self._stock = stock
-        self._at = at
-        self._by_phone: dict[bytes, _Holding] = {}
-        self.over = False
 
-    def read(self, rows: Sequence[Row[Any]]) -> None:
-        at, stock = self._at, self._stock
-        # A dealer has hundreds: columns are taken by their places, which costs a third.
-        for phone, number, extension, slot, since, expires_at, reserved_until in (
-            row[_HELD_FROM:] for row in rows
-        ):
-            one = self._by_phone.get(phone)
-            if one is None:
-                one = self._by_phone[phone] = _Holding()
-            if number in stock and (since, number) > (one.since, one.latest or 0):
-                one.since, one.latest = since, number
-            if reserved_until <= at:
-                self.over = True
-                continue
-            live = expires_at > at
-            one.held.setdefault(number, {})[extension] = live
-            if live and slot == OWN and number in stock:
-                one.live += 1
-
-    def of(self, index: bytes) -> _Holding | None:
-        return self._by_phone.get(index)
+def _holding_of(conn: Connection, row: Row[Any], stock: Stock, at: int) -> _Holding:
+    plain = row.plain or ()
+    held: dict[int, Mapping[str, bool]] = dict.fromkeys(plain, _PLAIN)
+    live = sum(map(stock.__contains__, plain))
+    for number, extension, slot, expires_at in row.others or ():
+        is_live = expires_at > at
+        held[number] = {**held.get(number, {}), extension: is_live}
+        live += is_live and slot == OWN and number in stock
+    latest: int | None = row.latest % _MOST_NUMBERS
+    if latest not in stock:  # a lease of another pool's number
+        all_held = conn.execute(_ALL_HELD, {"phone": row.phone_index}).scalars()
+        latest = next((number for number in all_held if number in stock), None)
+    return _Holding(held, live, latest)
 
 
 def _side(

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, Select, and_, exists, select
 
+from masking.funnel import Variant
 from masking.model import (
     Card,
     ChannelPolicy,
@@ -70,6 +71,7 @@ COLUMNS: Final = (
     participants.c.name,
     participants.c.rating,
     participants.c.facts,
+    participants.c.recording_consent,
     leases.c.number_id,
     leases.c.expires_at.label("lease_expires_at"),
     leases.c.reserved_until,
@@ -109,7 +111,7 @@ def session_of(two: tuple[Row[Any], ...], vault: Vault | None) -> Session:
         expires_at=first.expires_at,
         listing=None
         if first.listing_id is None
-        else Listing(first.listing_id, first.listing_title),
+        else Listing(first.listing_id, first.listing_title, first.listing_category),
         channel_policy=ChannelPolicy(first.channel_policy),
         closed_at=first.closed_at,
         leases=tuple(_lease(row) for row in two if row.number_id is not None),
@@ -120,6 +122,7 @@ def session_of(two: tuple[Row[Any], ...], vault: Vault | None) -> Session:
         closed_why=first.closed_why,
         listing_number_id=first.listing_number_id,
         conversation_held=first.conversation_held,
+        variant=None if first.variant is None else Variant(first.variant),
     )
 
 
@@ -132,6 +135,8 @@ def session_row(session: Session, pair_index: bytes | None = None) -> dict[str, 
         "pool": session.pool,
         "listing_id": listing.id if listing else None,
         "listing_title": listing.title if listing else None,
+        "listing_category": listing.category if listing else None,
+        "variant": None if session.variant is None else session.variant.value,
         "channel_policy": session.channel_policy.value,
         "created_at": session.created_at,
         "expires_at": session.expires_at,
@@ -145,6 +150,9 @@ def session_row(session: Session, pair_index: bytes | None = None) -> dict[str, 
         "pair_index": pair_index,
         "listing_number_id": session.listing_number_id,
         "conversation_held": session.conversation_held,
+        "contact_at": None,
+        "contact_variant": None,
+        "contact_reached": None,
     }
 
 
@@ -160,6 +168,7 @@ def participant_rows(session: Session, vault: Vault) -> list[dict[str, Any]]:
             "name": one.card.name,
             "rating": one.card.rating,
             "facts": one.card.facts,
+            "recording_consent": one.recording_consent,
         }
         for position, one in enumerate(session.participants)
     ]
@@ -201,7 +210,10 @@ def _participant(row: Row[Any], vault: Vault | None) -> Participant:
     sealed = row.phone_sealed
     phone: Phone | None = None if sealed is None or vault is None else vault.open(sealed)
     facts = tuple((name, value) for name, value in row.facts or ())
-    return Participant(Role(row.role), row.user_id, phone, Card(row.name, row.rating, facts))
+    card = Card(row.name, row.rating, facts)
+    return Participant(
+        Role(row.role), row.user_id, phone, card, recording_consent=bool(row.recording_consent)
+    )
 
 
 def _lease(row: Row[Any]) -> Lease:

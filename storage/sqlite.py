@@ -5,7 +5,8 @@ several times the look-up, in CPU and, for a caller who waits, in time. In WAL a
 writer.
 
 The writer takes whatever waits, runs each work in a savepoint of its own, and makes them last with
-one COMMIT (synchronous=FULL): the price of the disk is paid once for all who waited.
+one COMMIT (synchronous=FULL): the price of the disk is paid once for all who waited. Between groups
+it offers the turn to writers of other processes.
 """
 
 from __future__ import annotations
@@ -15,22 +16,25 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final, Self, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine, NullPool, RootTransaction, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from storage import number_cache
+from storage.checkpoints import Checkpoints
 from storage.database import Limits
-from storage.errors import DatabaseClosed, DatabaseSilent, NotAtOnce
+from storage.errors import DatabaseClosed, DatabaseLocked, DatabaseSilent, NotAtOnce
 from storage.faults import commit_error, storage_error
 from storage.json_text import dumps
 from storage.lane import Done, Job, Lane, hand_back
+from storage.turns import Turns
 
 T = TypeVar("T")
 
-_BUSY_MS: Final = 5_000  # how long another process may hold the write lock
+_BUSY_MS: Final = 5_000  # how long another process may hold a lock, where nothing else is said
+_WAITING: Final = 0.9  # of a work's time may be waited for other processes; the rest is to do it
 _LOOK_UP_BUSY_MS: Final = 5  # how long a look-up may keep the event loop waiting for a lock
 _GROUP_S: Final = 0.02  # a group that ran this long is committed, whoever else waits
 _CLOSE_S: Final = 30.0
@@ -38,11 +42,14 @@ _PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA cache_size=-16384",  # KiB
+    # KiB. The inner pages of a million sessions take 30 MB; a small file never takes as much.
+    "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
-    # Pages are read where the system keeps them: a reader's own are thrown away with every commit.
-    "PRAGMA mmap_size=2147418112",  # the most that SQLite allows
-    "PRAGMA wal_autocheckpoint=4000",  # pages: in a large file each is written for few commits
+    # Not through a mapping of the file: SQLite gives it up whenever another connection committed,
+    # and every page touched after that is a fault, which costs more than reading the page.
+    "PRAGMA mmap_size=0",
+    # Pages. `Checkpoints` copies far fewer at a time; this is for when it does not keep up.
+    "PRAGMA wal_autocheckpoint=16000",
 )
 
 
@@ -81,9 +88,34 @@ def begin_read(conn: Connection) -> RootTransaction:
 def _begin(conn: Connection, statement: str) -> RootTransaction:
     transaction = conn.begin()
     number_cache.transaction_begins(conn)
-    # Past SQLAlchemy, which would have to be listened to: that costs every statement.
-    _driver(conn).execute(statement)
+    try:
+        # Past SQLAlchemy, which would have to be listened to: that costs every statement.
+        _driver(conn).execute(statement)
+    except BaseException:
+        transaction.close()
+        raise
     return transaction
+
+
+def _begin_until(conn: Connection, until: float) -> None:
+    """`begin_write`, for as long also where one who takes no turns holds the file."""
+    usual = True
+    try:
+        while True:
+            left_ms = int((until - time.monotonic()) * 1000)
+            if left_ms < _BUSY_MS:
+                _driver(conn).execute(f"PRAGMA busy_timeout={max(left_ms, 1)}")
+                usual = False
+            try:
+                begin_write(conn)
+            except sqlite3.OperationalError as error:
+                if left_ms < _BUSY_MS or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+            else:
+                return
+    finally:
+        if not usual:
+            _driver(conn).execute(f"PRAGMA busy_timeout={_BUSY_MS}")
 
 
 class SqliteDatabase:
@@ -97,9 +129,12 @@ class SqliteDatabase:
         reader = make_engine(url, read_only=True)
         here = make_engine(url, read_only=True, busy_ms=_LOOK_UP_BUSY_MS)
         self._here = _Held(here.execution_options(isolation_level="AUTOCOMMIT"))
+        self._checkpoints = Checkpoints(writer.connect)
+        self._turns = Turns(url.database or "")
         self._closed = False
         self._threads = [
             threading.Thread(target=self._write_loop, args=(writer,), name="sqlite-writer"),
+            threading.Thread(target=self._checkpoints.run, name="sqlite-checkpoints"),
             *(
                 threading.Thread(target=self._read_loop, args=(reader,), name=f"sqlite-reader-{n}")
                 for n in range(limits.readers)
@@ -125,9 +160,8 @@ class SqliteDatabase:
         if self._closed:
             raise DatabaseClosed
         try:
-            conn = self._here.connection()
+            conn = self._here.connection()  # it writes nothing: no pool of it is ever changed
             driver = _driver(conn)
-            number_cache.transaction_begins(conn)
             # Past SQLAlchemy, whose own begin and commit cost more than the look-up itself.
             driver.execute("BEGIN")
             try:
@@ -146,6 +180,7 @@ class SqliteDatabase:
         """See `Database.close`."""
         self._closed = True
         self._here.drop()
+        self._checkpoints.stop()
         self._writes.close()
         self._reads.close()
         try:
@@ -156,17 +191,26 @@ class SqliteDatabase:
             raise DatabaseSilent("the database does not finish what it was given") from None
 
     def _write_loop(self, engine: Engine) -> None:
-        with _Held(engine) as held:
+        with _Held(engine) as held, closing(self._turns):
             while jobs := self._writes.take(1):
-                hand_back(self._commit_group(held, jobs))
+                hand_back(self._in_turn(held, jobs))
 
-    def _commit_group(self, held: _Held, jobs: list[Job]) -> list[Done]:
+    def _in_turn(self, held: _Held, jobs: list[Job]) -> list[Done]:
+        """Commit a group when no other process writes; so long as its first work can wait."""
+        until = jobs[0].until - (1 - _WAITING) * self._limits.deadline_s
+        try:
+            with self._turns.turn(until):
+                return self._commit_group(held, jobs, until)
+        except DatabaseLocked as error:
+            return _all_failed([], jobs, error)
+
+    def _commit_group(self, held: _Held, jobs: list[Job], begun_by: float) -> list[Done]:
         """Run the jobs, and those that come meanwhile, and commit them together."""
         done: list[Done] = []
-        until = time.monotonic() + _GROUP_S
         try:
             conn = held.connection()
-            begin_write(conn)
+            _begin_until(conn, begun_by)
+            until = time.monotonic() + _GROUP_S
             while jobs:
                 done.extend(_run_in_savepoint(conn, job) for job in jobs)
                 room = self._limits.group - len(done)
@@ -179,6 +223,7 @@ class SqliteDatabase:
         except Exception as error:  # noqa: BLE001 (as above)
             held.drop()
             return _all_failed(done, [], commit_error(error) or error)
+        self._checkpoints.committed(_driver(conn).total_changes)
         return done
 
     def _read_loop(self, engine: Engine) -> None:
@@ -236,7 +281,7 @@ def _read_one(held: _Held, job: Job) -> Done:
         conn = held.connection()
         with begin_read(conn):
             return Done(job, value=job.work(conn))
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:  # the driver's own: of what is prepared
         known = storage_error(error)
         held.drop()
         return Done(job, error=known or error)
@@ -252,4 +297,4 @@ def _all_failed(done: list[Done], jobs: list[Job], error: BaseException) -> list
 
 
 def _driver(conn: Connection) -> sqlite3.Connection:
-    return cast("sqlite3.Connection", conn.connection.driver_connection)
+    return cast("sqlite3.Connection", conn.connection.dbapi_connection)

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, select
 
 from masking.known import CountWrong, Held, Tries
 from masking.model import Lease, Phone, ProxyNumber, Session
@@ -68,6 +68,9 @@ _LAST: Final = (
     )
     .order_by(*_IN_ORDER)
 )
+_LONGEST_PIN: Final = select(func.max(func.length(leases.c.pin))).where(
+    leases.c.number_id == bindparam("number"), leases.c.active, leases.c.pin.is_not(None)
+)
 _BY_PIN: Final = (
     select(*_SIDES_OF_HELD)
     .select_from(_OF_HELD)
@@ -104,6 +107,7 @@ _USERS: Final = (
     )
     .where(leases.c.phone_index == bindparam("caller"), leases.c.active, leases.c.slot == OWN)
     .distinct()
+    .order_by(participants.c.user_id)
     .limit(bindparam("at_most"))
 )
 _OF_CALLER: Final = (
@@ -141,6 +145,12 @@ def by_pin(conn: Connection, vault: Vault, number: ProxyNumber, typed: str) -> H
     return next(_all(rows, vault, number, None), None)
 
 
+def longest_pin(conn: Connection, number: ProxyNumber) -> int:
+    """How many digits the longest PIN on `number` has; 0 where there is none."""
+    found: int | None = conn.execute(_LONGEST_PIN, {"number": number.id}).scalar_one()
+    return found or 0
+
+
 def as_participant(
     conn: Connection, vault: Vault, session_id: str, number: ProxyNumber
 ) -> tuple[Held, ...]:
@@ -165,7 +175,7 @@ def of_slot(
 def users_with(conn: Connection, index: bytes, *, at_most: int = 10) -> tuple[str, ...]:
     """The user ids of participants whose own phone it is, of leases that live or cool down."""
     rows = conn.execute(_USERS, {"caller": index, "at_most": at_most})
-    return tuple(sorted(row.user_id for row in rows))
+    return tuple(row.user_id for row in rows)
 
 
 def tries(

@@ -12,11 +12,13 @@ from sqlalchemy.exc import IntegrityError
 from masking.errors import TrunkExists, TrunkInUse, UnknownTrunk
 from masking.trunks import AuthType, NumberFormat, Transport, Trunk, TrunkAuth
 from storage.dialect import insert_for, insert_if_absent
+from storage.prepared import Prepared
 from storage.schema import numbers, trunks, versions
 from storage.vault import Vault
 
 _VERSION: Final = "trunks"
 _BY_NAME: Final = select(trunks).where(trunks.c.name == bindparam("wanted"))
+_NOW: Final = Prepared(select(versions.c.value).where(versions.c.name == _VERSION))
 _ALL: Final = select(trunks).order_by(trunks.c.priority, trunks.c.name)
 _USED: Final = select(numbers.c.id).where(numbers.c.trunk == bindparam("wanted")).limit(1)
 
@@ -64,8 +66,8 @@ def all(conn: Connection, vault: Vault) -> tuple[Trunk, ...]:  # noqa: A001 (rea
 
 def version(conn: Connection) -> int:
     """A number that rises with every change of any trunk: who copied them looks here."""
-    found = conn.execute(select(versions.c.value).where(versions.c.name == _VERSION))
-    return found.scalar_one_or_none() or 0
+    found = _NOW.rows(conn, {})
+    return found[0].value if found else 0
 
 
 def exist(conn: Connection, names: Sequence[str]) -> bool:

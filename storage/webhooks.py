@@ -14,11 +14,13 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
 from storage.errors import ConstraintViolated
 from storage.pages import Order, Page
+from storage.prepared import Prepared
 from storage.schema import deliveries, webhooks
 from storage.vault import Vault
 
 MOST: Final = 50
 _BY_ID: Final = select(webhooks).where(webhooks.c.id == bindparam("wanted"))
+_EVERYONE: Final = Prepared(select(webhooks).order_by(webhooks.c.id))
 _PAGES: Final = Order("webhooks", (webhooks.c.created_at, webhooks.c.id), (datetime, str))
 
 
@@ -84,7 +86,7 @@ def get(conn: Connection, webhook_id: str) -> Webhook | None:
 
 def everyone(conn: Connection) -> tuple[Webhook, ...]:
     """All there are: never more than a few dozen."""
-    return tuple(map(_webhook, conn.execute(select(webhooks).order_by(webhooks.c.id))))
+    return tuple(map(_webhook, _EVERYONE.rows(conn, {})))
 
 
 def page(conn: Connection, *, limit: int = 100, cursor: str | None = None) -> Page[Webhook]:

@@ -29,6 +29,7 @@ listing_numbers = Table(
     Column("id", Text, primary_key=True),  # sorts by time of creation
     Column("listing_id", Text, nullable=False),
     Column("listing_title", Text),
+    Column("listing_category", Text),
     Column("pool", Text, nullable=False),
     Column("role", Text, nullable=False),  # of the one who is called: seller, mostly
     Column("user_id", Text, nullable=False),
@@ -46,6 +47,7 @@ listing_numbers = Table(
     Column("turn", Integer, nullable=False),  # which of its `shown_numbers` is the last
     Index(None, "listing_id", "id"),
     Index(None, "user_id", "id"),
+    Index(None, "phone_index"),
     sqlite_with_rowid=False,
 )
 

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Index,
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
 
-from storage.columns import Json, RowId, UtcMillis
+from storage.columns import Json, JsonOrNull, RowId, UtcMillis
 from storage.schema.base import metadata
+from storage.schema.ledger import ledger_columns
 
 calls = Table(
     "calls",
@@ -56,15 +59,58 @@ calls = Table(
     Column("talk_ms", BigInteger, nullable=False),
     Column("attempts", Json, nullable=False),
     Column("legs", Json, nullable=False),
+    Column("channel_in", Text),  # how the caller came: app, gsm or click; null: gsm
+    Column("handovers", JsonOrNull),
+    Column("prompts", JsonOrNull),
+    Column("quality", JsonOrNull),
+    Column("recording", JsonOrNull),  # null: the pool asks for none
+    Column("category", Text),  # of the listing, as the session said
+    Column("variant", Text),  # what the contact was made with; null: its session is not known
+    # For searching alone: the worst score in hundredths, bands of it and of durations
+    # (cdr/bands.py), the worst rating, and whether there was ever a recording (null: no).
+    Column("mos_min", SmallInteger),
+    Column("mos_band", SmallInteger),
+    Column("ring_band", SmallInteger, nullable=False, server_default=text("0")),
+    Column("talk_band", SmallInteger, nullable=False, server_default=text("0")),
+    Column("stars", SmallInteger),
+    Column("recorded", Boolean),
     Column("recorded_at", UtcMillis, nullable=False),
     Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("corrected_why", Text),  # null: the first version
+    Column("corrected_by", Text),
+    *ledger_columns(),
     Index(None, "offered_at", "call_id"),
-    Index(None, "session_id", "offered_at", "call_id"),
-    Index(None, "conversation_id", "offered_at", "call_id"),
-    Index(None, "caller_user_id", "offered_at", "call_id"),
-    Index(None, "callee_user_id", "offered_at", "call_id"),
-    Index(None, "outcome", "offered_at", "call_id"),
-    Index(None, "node"),
+    # For the list with its filters. Without the id, which would double them: what was offered in
+    # the same millisecond is sorted when it is read.
+    *(
+        Index(None, name, "offered_at")
+        for name in (
+            *("session_id", "conversation_id", "caller_user_id", "callee_user_id"),
+            *("outcome", "direction", "ring_band", "talk_band"),
+        )
+    ),
+    # With the id: the ledger's index begins with the node as well, and must not look as good.
+    Index(None, "node", "offered_at", "call_id"),
+)
+
+for _name in (
+    *("listing_id", "caller_index", "number_in", "number_out", "trunk_in", "trunk_out", "channel"),
+    *("cause", "mos_band", "stars", "recorded"),
+):
+    Index(
+        f"ix_calls_{_name}_offered_at",
+        calls.c[_name],
+        calls.c.offered_at,
+        sqlite_where=calls.c[_name].is_not(None),
+        postgresql_where=calls.c[_name].is_not(None),
+    )
+
+Index(
+    "uq_calls_node_ledger_day_ledger_seq",
+    calls.c.node,
+    calls.c.ledger_day,
+    calls.c.ledger_seq,
+    unique=True,
 )
 
 history_entries = Table(
@@ -76,7 +122,8 @@ history_entries = Table(
     Column("at", UtcMillis, nullable=False),
     Column("kind", Text, nullable=False),
     Column("body", Json, nullable=False),
-    UniqueConstraint("conversation_id", "call_id"),
+    # The call first: its id begins with its time, so new ones lie together at the end.
+    UniqueConstraint("call_id", "conversation_id"),
     Index(None, "conversation_id", "at", "id"),
     sqlite_autoincrement=True,
 )
@@ -95,10 +142,19 @@ call_log_entries = Table(
     Column("card", Json, nullable=False),
     Column("listing", Json),
     Column("session_id", Text),
+    Column("reason", Text),  # why it was missed, as the user is told
     Column("read_at", UtcMillis),
-    UniqueConstraint("user_id", "call_id"),
+    UniqueConstraint("call_id", "user_id"),
     Index(None, "user_id", "at", "id"),
     sqlite_autoincrement=True,
+)
+
+Index(
+    "ix_call_log_entries_unread",
+    call_log_entries.c.user_id,
+    call_log_entries.c.id,
+    sqlite_where=call_log_entries.c.read_at.is_(None),
+    postgresql_where=call_log_entries.c.read_at.is_(None),
 )
 
 ingest_checkpoints = Table(
@@ -117,5 +173,20 @@ open_calls = Table(
     Column("node", Text, nullable=False),
     Column("events", Json, nullable=False),
     Column("seen_at", UtcMillis, nullable=False),
+    # What is shown of it while it is up; null where nobody has said it yet.
+    Column("offered_at", UtcMillis),
+    Column("state", Text),  # offered, ringing, up
+    Column("session_id", Text),
+    Column("caller_role", Text),
+    Column("callee_role", Text),
+    Column("trunk_in", Text),
+    Column("trunk_out", Text),
     Index(None, "node"),
+    Index(None, "offered_at", "call_id", "state", "node"),
+)
+Index(
+    "ix_open_calls_session_id",
+    open_calls.c.session_id,
+    sqlite_where=open_calls.c.session_id.is_not(None),
+    postgresql_where=open_calls.c.session_id.is_not(None),
 )

@@ -34,6 +34,8 @@ sessions = Table(
     Column("pool", Text, nullable=False),
     Column("listing_id", Text),
     Column("listing_title", Text),
+    Column("listing_category", Text),
+    Column("variant", Text),  # what its people had to call with; null: as their first call shows
     Column("channel_policy", Text, nullable=False),
     Column("created_at", UtcMillis, nullable=False),
     Column("expires_at", UtcMillis, nullable=False),
@@ -47,6 +49,10 @@ sessions = Table(
     Column("pair_index", LargeBinary),  # of both phones together; null where one has none
     Column("listing_number_id", Text),  # the listing number by which the caller came
     Column("conversation_held", Boolean, nullable=False),  # its conversation has no name yet
+    # What analytics counted of it: its first call, by what that came, how far any call came.
+    Column("contact_at", UtcMillis),
+    Column("contact_variant", Text),
+    Column("contact_reached", Integer),
     Index(None, "conversation_id", "id"),
     Index(None, "pair_index", "id"),
     sqlite_with_rowid=False,
@@ -63,6 +69,7 @@ participants = Table(
     Column("name", Text),
     Column("rating", Float),
     Column("facts", Json),
+    Column("recording_consent", Boolean),  # null: not given
     PrimaryKeyConstraint("session_id", "position"),
     CheckConstraint("position IN (0, 1)", name="position"),
     Index(None, "user_id", "session_id"),
@@ -135,6 +142,14 @@ Index(  # whose coming end is to be told
     postgresql_where=and_(sessions.c.closed_at.is_(None), sessions.c.noticed_at.is_(None)),
 )
 
+Index(  # what was ever opened about a listing
+    "ix_sessions_listing",
+    sessions.c.listing_id,
+    sessions.c.id,
+    sqlite_where=sessions.c.listing_id.is_not(None),
+    postgresql_where=sessions.c.listing_id.is_not(None),
+)
+
 blocks = Table(
     "blocks",
     metadata,
@@ -144,5 +159,6 @@ blocks = Table(
     Column("reason", Text),
     Column("created_at", UtcMillis, nullable=False),
     UniqueConstraint("user_id", "blocked_user_id"),
+    Index(None, "blocked_user_id"),
     sqlite_autoincrement=True,
 )
