@@ -1,36 +1,36 @@
-"""One batch: event rows in, everything that has to be written because of them out.
+"""One batch: everything that has to be written because of some event rows, and its writing.
 
-`prepare` reads and decides, `keep` writes: all of a batch and its checkpoint, in the caller's
+`cdr.prepare` reads and decides, `keep` writes: all of a batch and its checkpoint, in the caller's
 transaction. Between the two nobody else may have kept a batch of the same node; `keep` makes sure.
+A batch is plain data: another process may have prepared it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from itertools import islice
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from cdr import call_log, history, people, records, staging
-from cdr.entries import history_row, log_rows
-from cdr.events import EventKind, EventRow
-from cdr.fold import Cut, CutReason, Stray, Unfinished, fold
-from cdr.model import CallRecord
-from cdr.notices import notices_of
-from cdr.times import micros, microseconds, moment
-from masking.ids import call_id
-from masking.outcome import Outcome
-from storage import conversations, endings, outbox
+from cdr import call_log, corrections, cut_calls, history, ledger_rows, records, staging
+from cdr.corrections import Corrected
+from cdr.errors import CheckpointMoved, VersionMoved
+from cdr.staging import OpenCall
+from storage import (
+    analytics,
+    call_tallies,
+    contacts,
+    conversations,
+    endings,
+    outbox,
+    recordings,
+)
+from storage.analytics import Tally
+from storage.call_tallies import CountedCall
 from storage.endings import EndedCall
-from storage.errors import SealBroken
 from storage.vault import Vault
-
-MOST_CUT = 200  # calls that one batch closes because the node died: a transaction stays short
-MOST_ROWS = 400  # of one call; no honest call has a tenth of it
-GIVE_UP = timedelta(hours=25)  # an hour more than the longest call there may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Counts:
     strays: int = 0  # channels that were never offered as calls
     surplus: int = 0  # rows beyond what a call may have
     broken_seals: int = 0
+    corrected: int = 0  # calls whose end came after they had been closed without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,205 +50,81 @@ class Batch:
     """What is to be written."""
 
     complete: bool  # False: more calls have to be closed before these event rows can be kept
-    calls: tuple[dict[str, Any], ...]
+    day: int  # in whose chain the calls are to stand
+    calls: tuple[tuple[dict[str, Any], bytes], ...]  # each with its link
+    measured: Tally
     history: tuple[dict[str, Any], ...]
     log: tuple[dict[str, Any], ...]
     owed: tuple[dict[str, Any], ...]
+    recordings: tuple[dict[str, Any], ...]
     ended: tuple[EndedCall, ...]
+    counted: tuple[CountedCall, ...]
     staged: tuple[dict[str, Any], ...]
     over: tuple[str, ...]  # calls that are staged no longer
+    cut: tuple[dict[str, Any], ...]  # calls closed without their end, should it come late
+    corrected: tuple[Corrected, ...]  # records of calls whose end came late
+    forgotten: tuple[str, ...]  # of `cut`, kept no longer
+    now: datetime
+    app_host: str  # of the addresses that apps dial
     counts: Counts
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write, but perhaps a checkpoint."""
+        return not (self.over or self.cut or self.corrected or self.forgotten)
 
-@dataclass(slots=True)
-class _Work:
-    """A batch in the making."""
-
-    node: str
-    open: dict[str, staging.OpenCall]
-    records: list[CallRecord] = field(default_factory=list)
-    staged: list[dict[str, Any]] = field(default_factory=list)
-    over: list[str] = field(default_factory=list)
-    repeated: int = 0
-    strays: int = 0
-    surplus: int = 0
-    broken_seals: int = 0
-
-    def close(self, calls: Iterable[tuple[str, staging.OpenCall]], cut: Cut) -> None:
-        """Fold staged calls whose last row will never come."""
-        for call, staged in calls:
-            self.open[call] = staged
-            self.settle(call, staged.rows, cut)
-
-    def settle(self, call: str, rows: Sequence[EventRow], cut: Cut | None) -> None:
-        """Fold one call, and note what is to be done about it."""
-        if len(rows) > MOST_ROWS:
-            kept = _bounded(rows)
-            self.surplus += len(rows) - len(kept)
-            rows = kept
-        result = fold(self.node, rows, cut)
-        match result:
-            case Unfinished():
-                self.staged.append(staging.row_of(call, self.node, result.rows))
-                return
-            case Stray():
-                self.strays += 1
-            case CallRecord():
-                self.records.append(result)
-        if call in self.open:
-            self.over.append(call)
+    @property
+    def plain(self) -> bool:
+        """Whether a `Before` says all that the next batch has to know of this one."""
+        return self.complete and not (self.cut or self.corrected or self.forgotten)
 
 
-def prepare(
-    conn: Connection,
-    vault: Vault,
-    node: str,
-    rows: Sequence[EventRow],
-    now: datetime,
-    *,
-    give_up: bool = False,
-) -> Batch:
-    """What the rows, in the order of the file, amount to together with what is staged.
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a batch leaves behind that is still being written: the next is prepared meanwhile."""
 
-    With `give_up`, calls unheard of for so long that their end must be lost are closed as well.
-    """
-    touched: dict[str, list[EventRow]] = {}
-    for row in rows:
-        if row.kind is not EventKind.NODE_START:
-            touched.setdefault(row.linked_id, []).append(row)
-    ids = {call_id(node, linked_id): linked_id for linked_id in touched}
-    work = _Work(node, staging.load(conn, node, ids))
-    repeated = records.recorded(conn, ids.keys() - work.open.keys())
+    staged: Mapping[str, OpenCall]
+    over: frozenset[str]  # calls that are staged no longer
+    recorded: frozenset[str]  # calls that have their record then
 
-    lives = _ends_of_lives(conn, node, rows)
-    complete = True
-    if lives:
-        # Told by time, not by place in the file: a file that is read twice must not close the
-        # calls of the node's present life.
-        last = lives[-1]
-        before = moment(last.start_us) + timedelta(milliseconds=1)
-        others = staging.load_before(conn, node, before, without=ids, limit=MOST_CUT + 1)
-        complete = len(others) <= MOST_CUT
-        work.close(islice(others.items(), MOST_CUT), Cut(CutReason.NODE_DIED, lives[0].alive_us))
-    elif give_up:
-        lost = staging.load_before(conn, node, now - GIVE_UP, without=ids, limit=MOST_CUT)
-        work.close(lost.items(), Cut(CutReason.END_LOST, 0))
-    if complete:
-        for call, linked_id in ids.items():
-            if call in repeated:
-                work.repeated += len(touched[linked_id])
-                continue
-            known = work.open.get(call)
-            mine = (*known.rows, *touched[linked_id]) if known else touched[linked_id]
-            work.settle(call, mine, _cut_of(mine, lives))
-    return _written(conn, vault, work, now, complete=complete)
+    @classmethod
+    def of(cls, batch: Batch) -> Self:
+        """What `batch`, which must be a plain one, leaves."""
+        return cls(
+            {row["call_id"]: staging.opened(row["events"]) for row in batch.staged},
+            frozenset(batch.over),
+            frozenset(row["call_id"] for row, _ in batch.calls),
+        )
 
 
 def keep(
-    conn: Connection, node: str, turn: int, batch: Batch, checkpoint: tuple[str, int] | None
+    conn: Connection,
+    vault: Vault,
+    node: str,
+    turn: int,
+    batch: Batch,
+    checkpoint: tuple[str, int] | None,
 ) -> None:
     """Write the batch and the checkpoint (file, offset). Raises CheckpointMoved."""
     staging.take_turn(conn, node, turn)
     staging.remove(conn, batch.over)
     staging.put(conn, batch.staged)
-    records.insert(conn, batch.calls)
+    reached = contacts.follow(conn, batch.measured.reached)
+    calls = ledger_rows.place(conn, node, batch.day, batch.calls)
+    records.insert(conn, calls)
     history.insert(conn, batch.history)
     call_log.insert(conn, batch.log)
+    recordings.keep(conn, batch.recordings)
     outbox.keep_rows(conn, batch.owed)
     endings.calls_ended(conn, batch.ended)
-    conversations.follow(
-        conn, ((call["session_id"], call["conversation_id"]) for call in batch.calls)
-    )
+    call_tallies.count(conn, batch.counted)
+    conversations.follow(conn, ((call["session_id"], call["conversation_id"]) for call in calls))
+    analytics.add(conn, batch.measured, reached)  # last: all nodes share these rows
+    cut_calls.put(conn, batch.cut)
+    cut_calls.forget(conn, batch.forgotten)
+    try:
+        corrections.keep(conn, vault, node, batch.corrected, batch.now, batch.app_host)
+    except VersionMoved:
+        raise CheckpointMoved from None  # somebody corrected it meanwhile: look again
     if checkpoint is not None and batch.complete:
         staging.advance(conn, node, *checkpoint)
-
-
-@dataclass(frozen=True, slots=True)
-class _EndOfLife:
-    """The node was started anew: it had died since."""
-
-    start_us: int
-    alive_us: int  # its last sign of life before that
-
-
-def _ends_of_lives(conn: Connection, node: str, rows: Sequence[EventRow]) -> list[_EndOfLife]:
-    """The ends of the node's lives that the rows tell of, in order of time."""
-    places = [n for n, row in enumerate(rows) if row.kind is EventKind.NODE_START]
-    if not places:
-        return []
-    heard = staging.last_heard(conn, node)
-    found = []
-    for place in places:
-        start = rows[place]
-        died = microseconds(start.values().get("died"))
-        signs = [row.at_us for row in rows[:place] if row.kind is not EventKind.NODE_START]
-        alive_us = max(*signs, micros(heard) if heard else 0, died or 0)
-        found.append(_EndOfLife(start.at_us, min(alive_us, start.at_us)))
-    return sorted(found, key=lambda life: life.start_us)
-
-
-def _cut_of(rows: Sequence[EventRow], lives: Sequence[_EndOfLife]) -> Cut | None:
-    """The cut for a call that began before the node was started anew."""
-    if not lives:
-        return None
-    began_us = min(row.at_us for row in rows)
-    life = next((life for life in lives if began_us < life.start_us), None)
-    return None if life is None else Cut(CutReason.NODE_DIED, life.alive_us)
-
-
-def _bounded(rows: Iterable[EventRow]) -> list[EventRow]:
-    """At most MOST_ROWS rows: the first ones, and those that end the call."""
-    ordered = sorted(set(rows))
-    final = (EventKind.END, EventKind.LINKEDID_END)
-    ends = [row for row in ordered if row.kind in final][:2]
-    return [row for row in ordered if row.kind not in final][: MOST_ROWS - len(ends)] + ends
-
-
-def _written(
-    conn: Connection, vault: Vault, work: _Work, now: datetime, *, complete: bool
-) -> Batch:
-    sessions = {record.session_id for record in work.records if record.session_id}
-    known = people.parties_of(conn, sessions)
-    calls: list[dict[str, Any]] = []
-    entries: list[dict[str, Any]] = []
-    log: list[dict[str, Any]] = []
-    owed: list[dict[str, Any]] = []
-    for folded in work.records:
-        record = folded
-        if record.caller_sealed is not None or record.caller_index is not None:
-            record, intact = _checked_seal(vault, record)
-            work.broken_seals += not intact
-        parties = known.get(record.session_id or "")
-        calls.append(records.row_of(record, now, parties))
-        owed.extend(map(outbox.row_of, notices_of(record, parties)))
-        if parties is not None:
-            entries.append(history_row(record, parties))
-            log.extend(log_rows(record, parties))
-    return Batch(
-        complete=complete,
-        calls=tuple(calls),
-        history=tuple(entries),
-        log=tuple(log),
-        owed=tuple(owed),
-        ended=tuple(_ended(work.records)),
-        staged=tuple(work.staged),
-        over=tuple(work.over),
-        counts=Counts(len(calls), work.repeated, work.strays, work.surplus, work.broken_seals),
-    )
-
-
-def _ended(calls: Iterable[CallRecord]) -> Iterator[EndedCall]:
-    """What sessions are told of their calls. A refused call is none of theirs."""
-    for call in calls:
-        if call.session_id is not None and call.attempts:
-            answered = call.outcome is Outcome.ANSWERED
-            yield EndedCall(call.session_id, call.ended_at, answered)
-
-
-def _checked_seal(vault: Vault, record: CallRecord) -> tuple[CallRecord, bool]:
-    """The record with the caller's seal, if our vault made it, and the index that belongs to it."""
-    try:
-        phone = vault.open(record.caller_sealed or b"")
-    except SealBroken:
-        return replace(record, caller_sealed=None, caller_index=None), False
-    return replace(record, caller_index=vault.index(phone)), True

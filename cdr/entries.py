@@ -3,18 +3,22 @@
 Pure. The table is explained in docs/call-records.md; the rules:
 - a call belongs to a history, and to anyone's log, only where its session is known;
 - the caller sees every call that they made;
-- the callee sees a call that rang, or that was for them and could not ring: never one that was
-  refused, given up before it rang, or lost by us before it reached them.
+- the callee sees a call that rang, or that was for them and could not ring, in their quiet hours
+  too: never one that was refused for another reason (a block, a cap), given up before it rang, or
+  lost by us before it reached them;
+- a call is one entry, over however many channels and legs it went.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from cdr.model import CallRecord
+from cdr.missed import Why, why
+from cdr.model import CallRecord, CameBy, HandoverResult
 from cdr.people import Parties, Person
 from masking.model import Listing
 from masking.outcome import EndedBy, Outcome, is_missed
+from storage.columns import to_ms
 
 _SHOWN_TO_CALLEE = frozenset(
     {Outcome.ANSWERED, Outcome.MISSED, Outcome.UNREACHABLE, Outcome.BUSY, Outcome.DECLINED}
@@ -28,8 +32,8 @@ def callee_outcome(record: CallRecord) -> Outcome | None:
         return Outcome.MISSED
     if record.outcome in _SHOWN_TO_CALLEE:
         return record.outcome
-    if record.outcome is Outcome.FAILED and record.rang_at is not None:
-        return Outcome.MISSED  # the phone rang, and nobody was there when it was picked up
+    if why(record) in (Why.CUT_OFF, Why.QUIET_HOURS):
+        return Outcome.MISSED
     return None
 
 
@@ -43,24 +47,36 @@ def shown_to(record: CallRecord) -> tuple[EndedBy, ...]:
 def history_row(record: CallRecord, parties: Parties) -> dict[str, Any]:
     """The row of the conversation's entry."""
     caller, callee = parties.sides(record.caller_role)
+    body: dict[str, Any] = {
+        "outcome": record.outcome.value,
+        "reason": record.reason,
+        "session_id": record.session_id,
+        "listing": _listing(parties.listing),
+        "caller": _side(caller),
+        "callee": _side(callee),
+        "shown_to": [side.value for side in shown_to(record)],
+        "channel": record.channel.value if record.channel else None,
+        "ended_by": record.ended_by.value if record.ended_by else None,
+        "ring_ms": record.ring_ms,
+        "talk_ms": record.talk_ms,
+    }
+    # What few calls have is left out of all others.
+    if (because := why(record)) is not None:
+        body["why"] = because.value
+    if record.came_by not in (None, CameBy.GSM):
+        body["came_by"] = record.came_by
+    moved = [one for one in record.handovers if one.result is HandoverResult.DONE]
+    if moved:
+        body["handovers"] = [
+            {"side": one.side.value, "to": one.target.value, "at_ms": to_ms(one.at)}
+            for one in moved
+        ]
     return {
         "conversation_id": parties.conversation_id,
         "call_id": record.call_id,
         "at": record.offered_at,
         "kind": "call",
-        "body": {
-            "outcome": record.outcome.value,
-            "reason": record.reason,
-            "session_id": record.session_id,
-            "listing": _listing(parties.listing),
-            "caller": _side(caller),
-            "callee": _side(callee),
-            "shown_to": [side.value for side in shown_to(record)],
-            "channel": record.channel.value if record.channel else None,
-            "ended_by": record.ended_by.value if record.ended_by else None,
-            "ring_ms": record.ring_ms,
-            "talk_ms": record.talk_ms,
-        },
+        "body": body,
     }
 
 
@@ -84,7 +100,8 @@ def _log_row(
     direction: str,
     outcome: Outcome,
 ) -> dict[str, Any]:
-    unread = direction == "in" and outcome in _CALLS_FOR_ATTENTION
+    called = direction == "in"
+    unread = called and outcome in _CALLS_FOR_ATTENTION
     return {
         "user_id": user.user_id,
         "call_id": record.call_id,
@@ -101,8 +118,14 @@ def _log_row(
         },
         "listing": _listing(parties.listing),
         "session_id": record.session_id,
+        "reason": why(record) if called else _refused(record),
         "read_at": None if unread else record.ended_at,
     }
+
+
+def _refused(record: CallRecord) -> str | None:
+    """Why the caller was not put through. Whether a phone was on is not the caller's to know."""
+    return None if record.outcome is Outcome.ANSWERED else record.reason
 
 
 def _listing(listing: Listing | None) -> dict[str, Any] | None:

@@ -9,21 +9,23 @@ In doubt it reads a file again from the start: what follows is idempotent.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 from cdr.errors import SpoolUnreadable
+from cdr.room import AHEAD_BYTES, reserve
 
 LIVE_NAME = "events.jsonl"
 _ROTATED = re.compile(re.escape(LIVE_NAME) + r"\.[0-9]+")
 _HEAD_BYTES = 4096
 _ROW_BYTES = 8192  # no row is longer
-_FIRST_ROW = re.compile(rb'(?m)^\{"eventtime": ?"[0-9]{9,11}\.[0-9]{6}".*\n')
+_FIRST_ROW = re.compile(rb'(?m)^\{"eventtime": ?"([0-9]{9,11})\.[0-9]{6}".*\n')
 _OUR_NUMBERS = 10**15  # nanoseconds since 1970, the least there may be
 _SETTLED_S = 60  # a rotated file is not deleted while Asterisk may still hold it open for a row
 
@@ -52,9 +54,17 @@ class Follower:
     """Reads what was not read yet. Not for several threads at once."""
 
     def __init__(
-        self, folder: Path, checkpoints: Mapping[str, int], *, chunk_bytes: int = 128 * 1024
+        self,
+        folder: Path,
+        checkpoints: Mapping[str, int],
+        *,
+        chunk_bytes: int = 128 * 1024,
+        behind_bytes: int = 0,
     ) -> None:
-        """`checkpoints`: how far each file is read. `chunk_bytes` (8192 up): most of a `read`."""
+        """`checkpoints`: how far each file is read. `chunk_bytes` (8192 up): most of a `read`.
+
+        `behind_bytes`: most of one where more than that is left to read.
+        """
         if chunk_bytes < _ROW_BYTES:
             msg = "chunk_bytes must be at least 8192"
             raise ValueError(msg)
@@ -62,6 +72,7 @@ class Follower:
         self._live = folder / LIVE_NAME
         self._positions = dict(checkpoints)
         self._chunk_bytes = chunk_bytes
+        self._behind_bytes = max(chunk_bytes, behind_bytes)
         self._seen: tuple[object, ...] | None = (
             None  # the folder's state in which nothing was left to read
         )
@@ -89,8 +100,8 @@ class Follower:
         self._seen = state
         return None
 
-    def kept(self, chunk: Chunk) -> None:
-        """The chunk's effects and its checkpoint are durable: go on behind it."""
+    def passed(self, chunk: Chunk) -> None:
+        """Go on behind the chunk. If it cannot be kept, this follower is of no use any more."""
         self.lag_bytes = max(0, self.lag_bytes - (chunk.end - self._positions.get(chunk.file, 0)))
         self._positions[chunk.file] = chunk.end
 
@@ -100,33 +111,64 @@ class Follower:
         self._rereads = 0
         return taken
 
-    def rotate(self, *, over_bytes: int, keep: int, now_ns: int) -> tuple[str, ...]:
-        """Rename the live file if larger than `over_bytes`; delete old ones but the `keep` newest.
+    def rotate(
+        self,
+        *,
+        over_bytes: int,
+        keep: int,
+        now_ns: int,
+        over_s: float = math.inf,
+        keep_s: float = math.inf,
+    ) -> tuple[str, ...]:
+        """Rename the live file if it is larger than `over_bytes` or begins over `over_s` ago.
 
+        Delete old ones but the `keep` newest, and of these too what nobody wrote to for `keep_s`.
         Asterisk opens the file anew for each row, so nobody needs to be told. The new name holds
-        the time: two ingesters that rotate at once cannot overwrite each other's file. Only what
-        was read is deleted. Returns the files deleted: their checkpoints may go.
+        the time: two ingesters that rotate at once cannot overwrite each other's file. Nothing is
+        renamed while the disk has no room for the next file. Only what was read is deleted. Returns
+        the files deleted: their checkpoints may go.
         """
         try:
-            if self._live.stat().st_size > over_bytes:
-                self._live.rename(self._free_name(now_ns))
+            if self._live.stat().st_size > over_bytes or now_ns / 1e9 - self._begun_s() > over_s:
+                self._turn_page(self._free_name(now_ns))
         except FileNotFoundError:
-            return ()
+            pass
         except OSError as error:
             raise SpoolUnreadable(error.strerror) from error
         gone: list[str] = []
         try:
             with self._scan() as files:
                 rotated = [file for file in files if file.path != self._live]
-                for file in rotated[: max(0, len(rotated) - keep)]:
-                    settled = now_ns / 1e9 - file.changed_s > _SETTLED_S
-                    if settled and self._read(file) is None:
+                surplus = len(rotated) - keep
+                for place, file in enumerate(rotated):
+                    untouched_s = now_ns / 1e9 - file.changed_s
+                    due = untouched_s > (_SETTLED_S if place < surplus else keep_s)
+                    if due and self._read(file) is None:
                         file.path.unlink(missing_ok=True)
                         self._positions.pop(file.file, None)
                         gone.append(file.file)
         except OSError as error:
             raise SpoolUnreadable(error.strerror) from error
         return tuple(gone)
+
+    def _turn_page(self, name: Path) -> None:
+        """Let rows go to a new file that has its room already."""
+        draft = self._live.with_name(f".{LIVE_NAME}.next")
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            if reserve(descriptor, AHEAD_BYTES):
+                self._live.rename(name)
+                with suppress(FileExistsError):  # Asterisk was quicker; its file gets room later
+                    os.link(draft, self._live)
+        finally:
+            os.close(descriptor)
+            draft.unlink(missing_ok=True)
+
+    def _begun_s(self) -> float:
+        """When the live file's first row was written; far ahead while it has none."""
+        with self._live.open("rb") as file:
+            first = _FIRST_ROW.search(file.read(_HEAD_BYTES))
+        return math.inf if first is None else int(first[1])
 
     def _free_name(self, now_ns: int) -> Path:
         """A name behind those of all files rotated before, even if the clock was set back."""
@@ -188,11 +230,13 @@ class Follower:
         if position > file.size or (position and os.pread(file.fd, 1, position - 1) != b"\n"):
             self._rereads += 1
             position = self._positions[file.file] = 0
-        raw = os.pread(file.fd, min(self._chunk_bytes, file.size - position), position)
+        left = file.size - position
+        most = self._behind_bytes if left > self._behind_bytes else self._chunk_bytes
+        raw = os.pread(file.fd, min(most, left), position)
         end = raw.rfind(b"\n") + 1
         if end:
             return Chunk(file.file, position + end, tuple(raw[: end - 1].split(b"\n")))
-        if len(raw) < self._chunk_bytes:
+        if len(raw) < most:
             return None  # nothing, or a last line still being written
         return self._overlong(file, position + len(raw))
 

@@ -19,17 +19,22 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from cdr import staging
-from cdr.batch import Batch, Counts, keep, prepare
-from cdr.errors import CdrError, CheckpointMoved
-from cdr.events import Parsed, parse
+from cdr.batch import Batch, Before, Counts, keep
+from cdr.beside import Beside, Prepared, Question
+from cdr.errors import CdrError, CheckpointMoved, SpoolUnreadable
+from cdr.events import parse
 from cdr.follow import Chunk, Follower
+from cdr.prepare import prepare
 from cdr.times import micros
 from storage.database import Database
 from storage.errors import StorageError
 from storage.vault import Vault
 
 _log = logging.getLogger(__name__)
-_SWEEP = timedelta(minutes=10)  # between looks for calls whose end was lost
+# Batches prepared beside without a stop. SQLite's log begins anew only when a commit meets no
+# reader, and who prepares ahead reads all the time: without stops the log would outgrow the file.
+_MOST_AHEAD = 8
+_SWEEP = timedelta(minutes=10)  # between looks for calls whose end was lost, and for old files
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +42,21 @@ class IngestSettings:
     """How eagerly the file is read, and how much of it is kept."""
 
     chunk_bytes: int = 128 * 1024  # of one batch, about 50 calls; at least 8192
+    # Of one batch while more than that waits: a commit costs as much for many calls as for few, and
+    # a call whose rows lie in one batch is never staged. Others may have to write meanwhile.
+    behind_bytes: int = 512 * 1024
+    # More than that waits: batches are prepared beside, by another process. About 1,500 calls.
+    far_behind_bytes: int = 4 * 1024 * 1024
     poll_min_s: float = 0.05
     poll_max_s: float = 1.0
     rest_factor: float = 60.0  # after a batch, pause so many times what it took, within the polls
     retry_min_s: float = 0.1
     retry_max_s: float = 5.0
     rotate_bytes: int = 64 * 1024 * 1024
+    rotate_s: float = 86_400.0  # a file that begins so long ago is rotated however small it is
     keep_files: int = 4  # read files that are kept after rotation
+    keep_s: float = 3 * 86_400.0  # and no longer than this
+    app_host: str = ""  # HOST of the app addresses ``sip:ses_…@HOST``; "": not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,7 @@ class IngestStats:
     strays: int = 0  # channels that were never offered as calls
     surplus: int = 0  # rows beyond what a call may have
     broken_seals: int = 0  # sealed callers that our vault did not seal
+    corrected: int = 0  # calls closed without their end, which came later
     batches: int = 0
     conflicts: int = 0  # batches that another ingester had kept
     failures: int = 0  # batches that could not be kept, and were tried again
@@ -64,6 +78,14 @@ class IngestStats:
     lag_bytes: int = 0  # written, not read yet
     lag_s: float = 0.0  # how old the newest row kept was, while there was more to read; else 0
     failing: str | None = None  # error_id of what keeps it from going on; None: all is well
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A batch that is to be written next."""
+
+    chunk: Chunk | None  # what it was made of
+    prepared: Prepared
 
 
 class Ingester:
@@ -78,8 +100,12 @@ class Ingester:
         clock: Callable[[], datetime],
         settings: IngestSettings | None = None,
         on_owed: Callable[[], None] = lambda: None,
+        beside: Beside | None = None,
     ) -> None:
-        """`on_owed` is called when notices have been kept: whoever delivers them need not wait."""
+        """`on_owed` is called when notices have been kept: whoever delivers them need not wait.
+
+        `beside` helps where it is far behind; it is closed with `close`.
+        """
         self._db = db
         self._vault = vault
         self._spool_dir = spool_dir
@@ -87,8 +113,11 @@ class Ingester:
         self._clock = clock
         self._settings = settings or IngestSettings()
         self._on_owed = on_owed
+        self._beside = beside
         self._turn = 0
         self._follower: Follower | None = None  # None: where to go on must be asked first
+        self._ready: _Ready | None = None  # the next batch, where it was prepared beside
+        self._ahead_in_row = 0
         self._busy = asyncio.Lock()
         self._stats = IngestStats()
         self._swept_at: datetime | None = None
@@ -136,6 +165,11 @@ class Ingester:
             except CheckpointMoved:
                 continue  # the other one went on: so do we, from there
 
+    async def close(self) -> None:
+        """Let go of what helped."""
+        if self._beside is not None:
+            await self._beside.close()
+
     async def step(self) -> bool:
         """Read and keep one batch; False: there was nothing to read.
 
@@ -145,22 +179,29 @@ class Ingester:
             try:
                 return await self._step()
             except BaseException as error:
-                self._follower = None  # whether it was kept is not known: ask
+                self._follower = self._ready = None  # whether it was kept is not known: ask
                 if isinstance(error, CheckpointMoved):
                     self._stats = replace(self._stats, conflicts=self._stats.conflicts + 1)
                 raise
 
     async def _step(self) -> bool:
         follower = self._follower or await self._resume()
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            await self._keep(follower, ready)
+            self._follower = follower
+            return True
         now = self._clock()
-        give_up = self._swept_at is None or now - self._swept_at >= _SWEEP
-        chunk, parsed = await asyncio.to_thread(_read, follower)
+        give_up = self._sweep_due(now)
+        chunk = await asyncio.to_thread(follower.read)
         if chunk is not None or give_up:
-            await self._keep(follower, chunk, parsed, now, give_up=give_up)
+            await self._prepare_and_keep(follower, chunk, now, give_up=give_up)
         if give_up:
             self._swept_at = now
-        if follower.live_bytes > self._settings.rotate_bytes:
+        if give_up or follower.live_bytes > self._settings.rotate_bytes:
             await self._rotate(follower)
+        if chunk is None and self._beside is not None:
+            await self._beside.rest()
         self._follower = follower
         return chunk is not None
 
@@ -171,41 +212,93 @@ class Ingester:
             await self._db.write(lambda conn: staging.begin(conn, self._node))
             place = await self._db.read(lambda conn: staging.place(conn, self._node))
         self._turn = place.turn
-        return Follower(self._spool_dir, place.offsets, chunk_bytes=self._settings.chunk_bytes)
+        return Follower(
+            self._spool_dir,
+            place.offsets,
+            chunk_bytes=self._settings.chunk_bytes,
+            behind_bytes=self._settings.behind_bytes,
+        )
 
-    async def _keep(
-        self,
-        follower: Follower,
-        chunk: Chunk | None,
-        parsed: Parsed,
-        now: datetime,
-        *,
-        give_up: bool,
+    async def _prepare_and_keep(
+        self, follower: Follower, chunk: Chunk | None, now: datetime, *, give_up: bool
     ) -> None:
-        checkpoint = None if chunk is None else (chunk.file, chunk.end)
+        parsed = await asyncio.to_thread(parse, () if chunk is None else chunk.lines, self._node)
+        newest_us = parsed.rows[-1].at_us if parsed.rows else None
         while True:
             batch = await self._db.read(
                 lambda conn: prepare(
-                    conn, self._vault, self._node, parsed.rows, now, give_up=give_up
+                    conn,
+                    self._vault,
+                    self._node,
+                    parsed.rows,
+                    now,
+                    give_up=give_up,
+                    app_host=self._settings.app_host,
                 )
             )
-            if chunk is not None or batch.over:
-                await self._write(batch, checkpoint)
-                self._count(batch.counts)
             if batch.complete:
                 break
+            await self._write(batch, None)
+        if chunk is not None or not batch.empty:
+            prepared = Prepared(batch, len(parsed.rows), parsed.garbage, newest_us)
+            await self._keep(follower, _Ready(chunk, prepared))
+        else:
+            self._kept(follower, 0, 0, None)
+
+    async def _keep(self, follower: Follower, ready: _Ready) -> None:
+        """Write a batch; the next one is prepared beside meanwhile, where there is much to read."""
+        chunk, prepared = ready.chunk, ready.prepared
         if chunk is not None:
-            follower.kept(chunk)
-        self._kept(follower, parsed, now)
+            follower.passed(chunk)
+        ahead = self._ahead(follower, prepared.batch)
+        try:
+            await self._write(prepared.batch, None if chunk is None else (chunk.file, chunk.end))
+            self._ready = None if ahead is None else await ahead
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+                await asyncio.wait([ahead])
+        self._kept(follower, prepared.rows, prepared.garbage, prepared.newest_us)
+
+    def _ahead(self, follower: Follower, batch: Batch) -> asyncio.Task[_Ready | None] | None:
+        """The next batch in the making; None: not now, or not beside."""
+        beside, settings = self._beside, self._settings
+        if beside is None or not batch.plain:
+            return None
+        if self._ahead_in_row == _MOST_AHEAD:
+            self._ahead_in_row = 0
+            return None
+        far = settings.behind_bytes if beside.running else settings.far_behind_bytes
+        if follower.lag_bytes < far:
+            return None
+        if self._sweep_due(self._clock()) or follower.live_bytes > settings.rotate_bytes:
+            return None  # between two batches that follow at once nothing else is done
+        if not beside.ready(self._node, settings.app_host):
+            return None
+        self._ahead_in_row += 1
+        return asyncio.create_task(self._prepared_beside(beside, follower, Before.of(batch)))
+
+    async def _prepared_beside(
+        self, beside: Beside, follower: Follower, before: Before
+    ) -> _Ready | None:
+        try:
+            chunk = await asyncio.to_thread(follower.read)
+        except SpoolUnreadable:
+            return None  # the next step will say so
+        if chunk is None:
+            return None
+        prepared = await beside.prepare(Question(chunk.lines, self._clock(), before))
+        return None if prepared is None else _Ready(chunk, prepared)
 
     async def _write(self, batch: Batch, checkpoint: tuple[str, int] | None) -> None:
         turn = self._turn
 
         def work(conn: Connection) -> None:
-            keep(conn, self._node, turn, batch, checkpoint)
+            keep(conn, self._vault, self._node, turn, batch, checkpoint)
 
         await self._db.write(work)
         self._turn = turn + 1
+        self._count(batch.counts)
         if batch.owed:
             self._on_owed()
 
@@ -216,9 +309,14 @@ class Ingester:
             over_bytes=self._settings.rotate_bytes,
             keep=self._settings.keep_files,
             now_ns=now_ns,
+            over_s=self._settings.rotate_s,
+            keep_s=self._settings.keep_s,
         )
         if gone:
             await self._db.write(lambda conn: staging.forget(conn, self._node, gone))
+
+    def _sweep_due(self, now: datetime) -> bool:
+        return self._swept_at is None or now - self._swept_at >= _SWEEP
 
     def _within(self, pause_s: float) -> float:
         return min(max(pause_s, self._settings.poll_min_s), self._settings.poll_max_s)
@@ -232,20 +330,21 @@ class Ingester:
             strays=stats.strays + counts.strays,
             surplus=stats.surplus + counts.surplus,
             broken_seals=stats.broken_seals + counts.broken_seals,
+            corrected=stats.corrected + counts.corrected,
             batches=stats.batches + 1,
         )
 
-    def _kept(self, follower: Follower, parsed: Parsed, now: datetime) -> None:
+    def _kept(self, follower: Follower, rows: int, garbage: int, newest_us: int | None) -> None:
         stats = self._stats
         lag_s = 0.0
-        if parsed.rows and follower.lag_bytes:
-            lag_s = max(0.0, (micros(now) - parsed.rows[-1].at_us) / 1e6)
+        if newest_us is not None and follower.lag_bytes:
+            lag_s = max(0.0, (micros(self._clock()) - newest_us) / 1e6)
         if stats.failing:
             _log.info("ingest of node %s goes on", self._node)
         self._stats = replace(
             stats,
-            rows=stats.rows + len(parsed.rows),
-            garbage=stats.garbage + parsed.garbage,
+            rows=stats.rows + rows,
+            garbage=stats.garbage + garbage,
             rereads=stats.rereads + follower.take_rereads(),
             lag_bytes=follower.lag_bytes,
             lag_s=lag_s,
@@ -260,8 +359,3 @@ class Ingester:
         if self._stats.failing != error_id:
             _log.error("ingest of node %s stands still: %s", self._node, error_id)
         self._stats = replace(self._stats, failures=self._stats.failures + 1, failing=error_id)
-
-
-def _read(follower: Follower) -> tuple[Chunk | None, Parsed]:
-    chunk = follower.read()
-    return chunk, parse(() if chunk is None else chunk.lines)

@@ -4,15 +4,48 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
+from masking.funnel import Variant
 from masking.model import Role
 from masking.outcome import DialStatus, EndedBy, Outcome
-from masking.plan import Announcement, Channel
+from masking.plan import Announcement, Channel, Went
+from masking.quality_course import Course
+from masking.recording import NotRecorded
+from masking.rules import RecordingMode
+
+CALLER_UNREACHED = "caller_unreached"
+"""The reason of a call that the platform asked for and whose caller was not there."""
+
+
+class CameBy(StrEnum):
+    """How a call began."""
+
+    GSM = "gsm"  # somebody dialled a proxy number
+    APP = "app"  # somebody dialled their session
+    CLICK = "click"  # the platform asked for it: the caller was rung first
+
+
+class WakeResult(StrEnum):
+    """What became of waking an app."""
+
+    WOKEN = "woken"
+    TIMEOUT = "timeout"  # it did not come in time
+    REFUSED = "refused"  # the platform's hook did not take the push
+    GIVEN_UP = "given_up"  # the caller left first
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """An app that had to be woken before it could be rung."""
+
+    result: WakeResult | None  # None: not seen
+    after_ms: int  # from the beginning of waiting until it came, or the waiting ended
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One trunk that was tried within an attempt."""
+    """One Dial within an attempt: one trunk, or the callee's devices all at once."""
 
     n: int  # counts the call's steps from 1
     trunk: str | None
@@ -23,6 +56,8 @@ class Step:
     rang_at: datetime | None  # the first 180, or ringing played in-band
     ended_at: datetime
     talk_ms: int
+    wake: Wake | None = None  # apps only: had to be woken first
+    devices: int | None = None  # apps only: how many were rung
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +89,82 @@ class Leg:
     rtt_ms: float | None
     received: Stream  # what the leg's far end sent us
     sent: Stream  # what we sent, as the far end reported it
+    channel: Channel | None = None
+    device: str | None = None  # apps only: the credential's username
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A question that was put to the caller. What was typed is nowhere."""
+
+    kind: str  # pin, extension, which, listing
+    n: int  # the n-th time in this call that this was asked
+    at: datetime
+    went: Went | None  # None: the caller left
+
+
+class HandoverWhy(StrEnum):
+    """Who wanted a handover."""
+
+    REQUEST = "request"  # the person, or their platform
+    QUALITY = "quality"  # it sounded too bad, and the pool's rules say so
+
+
+class HandoverResult(StrEnum):
+    """What became of a handover."""
+
+    DONE = "done"
+    GONE = "gone"  # the new leg was there, the other side no more
+    UNANSWERED = "unanswered"
+    REFUSED = "refused"
+    BUSY = "busy"
+    DECLINED = "declined"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """One try to move a side of a call that is up to another channel."""
+
+    side: EndedBy  # caller or callee
+    source: Channel
+    target: Channel
+    why: HandoverWhy
+    result: HandoverResult
+    at: datetime  # when it was done, or given up
+    ms: int | None  # how long that took from the wish
+    trunk: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How a side sounded while they talked, by the windowed score (ITU-T G.107)."""
+
+    side: EndedBy  # caller or callee
+    mos_min: float | None
+    mos_avg: float | None
+    below_ms: int | None  # how long it was too bad
+    offered: int | None  # how often a handover was offered
+    courses: tuple[Course, ...] = ()  # over time, of each leg that stood for the side
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What became of recording the call, where its pool asks for that."""
+
+    asked: RecordingMode
+    announced_caller_ms: int | None = None  # how much of the announcement each side was played
+    announced_callee_ms: int | None = None
+    started_at: datetime | None = None  # None: there is no recording
+    ended_at: datetime | None = None
+    ms: int | None = None
+    reason: NotRecorded | None = None  # why there is none, or why it is not whole
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether anything was recorded, whole or not."""
+        return self.started_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +181,7 @@ class CallRecord:
     number_out: str | None  # the proxy number that the callee saw
     trunk_in: str | None
     trunk_out: str | None
-    channel: Channel | None  # the one that was answered, else the last one tried
+    channel: Channel | None  # the callee's that was answered, else the last one tried
     outcome: Outcome
     reason: str | None  # of a refusal, or why the record had to be closed without its end
     announcement: Announcement | None  # what a refused caller heard
@@ -94,6 +205,15 @@ class CallRecord:
     callee_user_id: str | None = None
     recorded_at: datetime | None = None
     version: int = 1  # rises with every correction of the record
+    corrected_why: str | None = None  # None: it never was
+    corrected_by: str | None = None  # `system`, or the id of the API key
+    came_by: CameBy | None = None  # None: not seen
+    prompts: tuple[Prompt, ...] = ()
+    handovers: tuple[Handover, ...] = ()  # all tries, those in vain included
+    quality: tuple[Quality, ...] = ()
+    recording: Recording | None = None  # None: the pool asks for none
+    category: str | None = None  # of the listing
+    variant: Variant | None = None  # what the call was made with; None: no session is known
 
     @property
     def ring_s(self) -> float:

@@ -3,37 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, Connection, Row, Select, select, type_coerce
+from sqlalchemy import BigInteger, Connection, Row, select, type_coerce
 
-from cdr.codec import attempts_from, attempts_json, legs_from, legs_json
-from cdr.model import CallRecord
+from cdr.bands import DURATION_EDGES_MS, MOS_EDGES, band, worst_mos
+from cdr.codec import (
+    attempts_from,
+    attempts_json,
+    handovers_from,
+    handovers_json,
+    legs_from,
+    legs_json,
+    prompts_from,
+    prompts_json,
+    quality_from,
+    quality_json,
+    recording_from,
+    recording_json,
+)
+from cdr.ledger_rows import NO_PLACE
+from cdr.model import CallRecord, CameBy
 from cdr.people import Parties
+from cdr.record_filter import DIRECTIONS, Filter
+from cdr.record_search import Key, search_within
+from masking.funnel import Variant
 from masking.model import Role
 from masking.outcome import EndedBy, Outcome
 from masking.plan import Announcement, Channel
-from storage.columns import to_ms
-from storage.pages import Order, Page
+from storage.dialect import one_of
+from storage.pages import LARGEST, Order, Page
+from storage.prepared import Prepared, PreparedInsert
 from storage.schema import calls
 
+__all__ = [
+    "Filter",
+    "cursor_of",
+    "get",
+    "insert",
+    "of_keys",
+    "page",
+    "place_of",
+    "record_of",
+    "recorded",
+    "row_of",
+]
+
 _ORDER = Order("calls", (type_coerce(calls.c.offered_at, BigInteger), calls.c.call_id), (int, str))
-_INSERT = calls.insert()
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which records are asked for: those that meet all that is given."""
-
-    session_id: str | None = None
-    conversation_id: str | None = None
-    user_id: str | None = None  # on either side
-    outcomes: tuple[Outcome, ...] = ()  # any of them; empty: all
-    node: str | None = None
-    since: datetime | None = None  # offered at or after it
-    until: datetime | None = None  # offered before it
+_INSERT = PreparedInsert(calls)
+_RECORDED = Prepared(select(calls.c.call_id).where(one_of(calls.c.call_id, "wanted")))
 
 
 def row_of(record: CallRecord, recorded_at: datetime, parties: Parties | None) -> dict[str, Any]:
@@ -48,7 +67,8 @@ def row_of(record: CallRecord, recorded_at: datetime, parties: Parties | None) -
         "conversation_id": parties.conversation_id if parties else None,
         "listing_id": listing.id if listing else None,
         "listing_title": listing.title if listing else None,
-        "direction": "pstn_in",
+        "direction": DIRECTIONS[record.came_by or CameBy.GSM],
+        "channel_in": None if record.came_by is None else record.came_by.value,
         "caller_role": record.caller_role,
         "caller_user_id": caller.user_id if caller else None,
         "callee_role": callee.role if callee else record.callee_role,
@@ -73,15 +93,39 @@ def row_of(record: CallRecord, recorded_at: datetime, parties: Parties | None) -
         "talk_ms": record.talk_ms,
         "attempts": attempts_json(record.attempts),
         "legs": legs_json(record.legs),
+        "prompts": prompts_json(record.prompts),
+        "handovers": handovers_json(record.handovers),
+        "quality": quality_json(record.quality),
+        "recording": recording_json(record.recording),
+        "category": listing.category if listing else None,
+        "variant": parties.variant_of(record.came_by).value if parties else None,
+        **_searched(record),
         "recorded_at": recorded_at,
         "version": record.version,
+        "corrected_why": record.corrected_why,
+        "corrected_by": record.corrected_by,
+        **NO_PLACE,
+    }
+
+
+def _searched(record: CallRecord) -> dict[str, Any]:
+    """What is kept for searching alone; it follows from the rest, or is filled in later."""
+    mos = worst_mos(record.quality, record.legs)
+    recorded = record.recording is not None and record.recording.has_audio
+    return {
+        "mos_min": mos,
+        "mos_band": None if mos is None else band(mos, MOS_EDGES),
+        "ring_band": band(record.ring_ms, DURATION_EDGES_MS),
+        "talk_band": band(record.talk_ms, DURATION_EDGES_MS),
+        "stars": None,
+        "recorded": recorded or None,
     }
 
 
 def insert(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write rows of `row_of`. A call that has a record already is an error."""
     if rows:
-        conn.execute(_INSERT, rows)
+        _INSERT.insert(conn, rows)
 
 
 def recorded(conn: Connection, call_ids: Iterable[str]) -> frozenset[str]:
@@ -89,13 +133,13 @@ def recorded(conn: Connection, call_ids: Iterable[str]) -> frozenset[str]:
     wanted = sorted(call_ids)
     if not wanted:
         return frozenset()
-    return frozenset(conn.scalars(select(calls.c.call_id).where(calls.c.call_id.in_(wanted))))
+    return frozenset([row.call_id for row in _RECORDED.rows(conn, {"wanted": wanted})])
 
 
 def get(conn: Connection, call_id: str) -> CallRecord | None:
     """The record of the call."""
     row = conn.execute(select(calls).where(calls.c.call_id == call_id)).one_or_none()
-    return None if row is None else _record(row)
+    return None if row is None else record_of(row)
 
 
 def page(
@@ -103,44 +147,41 @@ def page(
 ) -> Page[CallRecord]:
     """The records that `wanted` asks for, newest offer first.
 
+    It may hold fewer than `limit`, even none, and yet name where the next one begins: what is
+    asked for is so rare that the search stopped before it had found them.
     Raises BadCursor, and ValueError for a limit out of 1 to 500.
     """
-    query = _ORDER.apply(_filtered(wanted), limit=limit, cursor=cursor)
-    if wanted.user_id is None:
-        rows = conn.execute(query).all()
-    else:
-        # Each side has its own index in the list's order. Asked for with OR, both would be read
-        # whole and sorted.
-        sides = (calls.c.caller_user_id, calls.c.callee_user_id)
-        both = [row for side in sides for row in conn.execute(query.where(side == wanted.user_id))]
-        unique = {row.call_id: row for row in both}.values()
-        rows = sorted(unique, key=lambda row: (row.offered_at, row.call_id), reverse=True)
-    return _ORDER.page(
-        rows[: limit + 1],
-        limit=limit,
-        key=lambda row: (to_ms(row.offered_at), row.call_id),
-        item=_record,
-    )
+    if not 1 <= limit <= LARGEST:
+        msg = f"a page has 1 to {LARGEST} items"
+        raise ValueError(msg)
+    after = None if cursor is None else place_of(cursor)
+    found = search_within(conn, wanted, limit=limit, after=after)
+    items = of_keys(conn, found.keys)
+    return Page(items, None if found.resume is None else cursor_of(found.resume))
 
 
-def _filtered(wanted: Filter) -> Select[Any]:
-    query = select(calls)
-    if wanted.session_id is not None:
-        query = query.where(calls.c.session_id == wanted.session_id)
-    if wanted.conversation_id is not None:
-        query = query.where(calls.c.conversation_id == wanted.conversation_id)
-    if wanted.outcomes:
-        query = query.where(calls.c.outcome.in_(wanted.outcomes))
-    if wanted.node is not None:
-        query = query.where(calls.c.node == wanted.node)
-    if wanted.since is not None:
-        query = query.where(calls.c.offered_at >= wanted.since)
-    if wanted.until is not None:
-        query = query.where(calls.c.offered_at < wanted.until)
-    return query
+def place_of(cursor: str) -> Key:
+    """The place in the list that a cursor names. Raises BadCursor."""
+    at_ms, call_id = _ORDER.decode(cursor)
+    return cast("int", at_ms), str(call_id)  # as the order's kinds say
 
 
-def _record(row: Row[Any]) -> CallRecord:
+def cursor_of(place: Key) -> str:
+    """The cursor behind a place in the list."""
+    return _ORDER.encode(place)
+
+
+def of_keys(conn: Connection, keys: Sequence[Key]) -> tuple[CallRecord, ...]:
+    """The records of what a search found, in its order."""
+    if not keys:
+        return ()
+    query = select(calls).where(calls.c.call_id.in_([call_id for _, call_id in keys]))
+    found = {row.call_id: row for row in conn.execute(query)}
+    return tuple(record_of(found[call_id]) for _, call_id in keys)
+
+
+def record_of(row: Row[Any]) -> CallRecord:
+    """The record in a whole row of `calls`."""
     return CallRecord(
         call_id=row.call_id,
         node=row.node,
@@ -175,4 +216,13 @@ def _record(row: Row[Any]) -> CallRecord:
         callee_user_id=row.callee_user_id,
         recorded_at=row.recorded_at,
         version=row.version,
+        corrected_why=row.corrected_why,
+        corrected_by=row.corrected_by,
+        came_by=CameBy(row.channel_in) if row.channel_in else None,
+        prompts=prompts_from(row.prompts),
+        handovers=handovers_from(row.handovers),
+        quality=quality_from(row.quality),
+        recording=recording_from(row.recording),
+        category=row.category,
+        variant=Variant(row.variant) if row.variant else None,
     )

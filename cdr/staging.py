@@ -9,10 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
+from cdr import live
 from cdr.errors import CheckpointMoved
 from cdr.events import EventRow, thaw
 from cdr.times import moment
-from storage.dialect import insert_for, insert_if_absent
+from storage.dialect import insert_for, insert_if_absent, one_of
+from storage.prepared import Prepared, PreparedInsert
 from storage.schema import ingest_checkpoints as checkpoints
 from storage.schema import open_calls
 
@@ -36,6 +38,7 @@ class OpenCall:
 
 
 _OF_NODE = select(open_calls).where(open_calls.c.node == bindparam("node"))
+_THESE = Prepared(_OF_NODE.where(one_of(open_calls.c.call_id, "wanted")))
 
 
 def place(conn: Connection, node: str) -> Place:
@@ -64,6 +67,12 @@ def take_turn(conn: Connection, node: str, turn: int) -> None:
         raise CheckpointMoved
 
 
+def hold_turn(conn: Connection, node: str) -> None:
+    """Keep others from keeping a batch of the node until this transaction is over."""
+    turn = (checkpoints.c.node == node, checkpoints.c.file == _TURN)
+    conn.execute(select(checkpoints.c.offset).where(*turn).with_for_update())
+
+
 def advance(conn: Connection, node: str, file: str, offset: int) -> None:
     """The file is read up to `offset`."""
     insert = insert_for(conn, checkpoints)
@@ -87,8 +96,7 @@ def load(conn: Connection, node: str, call_ids: Collection[str]) -> dict[str, Op
     """Those of the calls that are staged."""
     if not call_ids:
         return {}
-    query = _OF_NODE.where(open_calls.c.call_id.in_(sorted(call_ids)))
-    return _staged(conn.execute(query, {"node": node}))
+    return _staged(_THESE.rows(conn, {"node": node, "wanted": sorted(call_ids)}))
 
 
 def load_before(
@@ -119,32 +127,30 @@ def row_of(call_id: str, node: str, rows: Sequence[EventRow]) -> dict[str, Any]:
         "node": node,
         "events": {"linked_id": rows[0].linked_id, "rows": [row.freeze() for row in rows]},
         "seen_at": moment(rows[-1].at_us),
+        **live.shown(rows),
     }
 
 
 def put(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Stage calls, in the place of what was staged of them."""
-    if not rows:
-        return
-    insert = insert_for(conn, open_calls)
-    replaced = {"events": insert.excluded.events, "seen_at": insert.excluded.seen_at}
-    conn.execute(insert.on_conflict_do_update(index_elements=["call_id"], set_=replaced), rows)
+    _PUT.insert(conn, rows)
 
 
 def remove(conn: Connection, call_ids: Sequence[str]) -> None:
     """The calls are over."""
     if call_ids:
-        conn.execute(_REMOVE, [{"gone": call_id} for call_id in call_ids])
+        conn.execute(_REMOVE, {"gone": list(call_ids)})
 
 
-_REMOVE = delete(open_calls).where(open_calls.c.call_id == bindparam("gone"))
+_PUT = PreparedInsert(open_calls, replacing=True)
+_REMOVE = delete(open_calls).where(one_of(open_calls.c.call_id, "gone"))
+
+
+def opened(events: Mapping[str, Any]) -> OpenCall:
+    """The call that `row_of` made `events` of."""
+    linked_id = events["linked_id"]
+    return OpenCall(linked_id, tuple(thaw(linked_id, kept) for kept in events["rows"]))
 
 
 def _staged(rows: Iterable[Row[Any]]) -> dict[str, OpenCall]:
-    found: dict[str, OpenCall] = {}
-    for row in rows:
-        linked_id = row.events["linked_id"]
-        found[row.call_id] = OpenCall(
-            linked_id, tuple(thaw(linked_id, kept) for kept in row.events["rows"])
-        )
-    return found
+    return {row.call_id: opened(row.events) for row in rows}
