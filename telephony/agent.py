@@ -6,8 +6,20 @@ Has a login of its own. Carries no call and hears no event but FullyBooted.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
-from telephony.ami import Action, AmiError, Client, ConnectionLost, Limits, Login, connect
+from telephony.ami import (
+    Action,
+    ActionRefused,
+    AmiError,
+    Client,
+    ConnectionLost,
+    Limits,
+    Login,
+    connect,
+)
+from telephony.app_config import AUTH_CACHE, CACHES, STRANGER
+from telephony.app_rows import is_app
 from telephony.errors import TrunksNotTaken
 from telephony.layout import Identity
 from telephony.render import AGENT_USER
@@ -16,6 +28,9 @@ __all__ = ["Agent", "open_agent"]
 
 _CAUSE_OUT_OF_ORDER = 38
 _POLL_S = 0.05
+_CONTACTS = "registrar/contact"  # where Asterisk's own database keeps them
+_AT_ONCE = 500
+_MOST_CONTACTS = 1_000_000
 
 
 async def open_agent(identity: Identity, *, deadline_s: float, limits: Limits) -> Agent:
@@ -59,10 +74,13 @@ class Agent:
         """Log out."""
         await self._client.aclose()
 
-    async def take_trunks(self, names: frozenset[str], *, deadline_s: float) -> None:
+    async def take_trunks(
+        self, names: frozenset[str], before: frozenset[str], *, deadline_s: float
+    ) -> None:
         """Have Asterisk read its trunks anew, and wait until it knows `names` and no others.
 
-        Calls that are up keep what they have. Raises TrunksNotTaken.
+        What it keeps of those and of `before` in its cache is dropped once it has read them. Calls
+        that are up keep what they have. Raises TrunksNotTaken.
         """
         try:
             async with asyncio.timeout(deadline_s):
@@ -71,6 +89,7 @@ class Agent:
                 )
                 while await self._endpoints() != names:
                     await asyncio.sleep(_POLL_S)
+                await self._forget(sorted(names | before), deadline_s)
         except TimeoutError as error:
             raise TrunksNotTaken(f"Asterisk did not take them within {deadline_s:g} s") from error
         except AmiError as error:
@@ -85,7 +104,62 @@ class Agent:
             # Asterisk refuses the list where there is no endpoint at all.
             return frozenset()
         names = (entry.get("ObjectName") for entry in entries if entry.name == "EndpointList")
-        return frozenset(name for name in names if name)
+        return frozenset(name for name in names if name and name != STRANGER)
+
+    async def take_lookups(self, *, deadline_s: float) -> None:
+        """Have Asterisk read anew whom it asks for apps. Raises AmiError."""
+        await self._client.action("Reload", {"Module": "extconfig"}, deadline_s=deadline_s)
+
+    async def take_hep(self, *, deadline_s: float) -> None:
+        """Have Asterisk read anew where it says what it sends and receives. Raises AmiError."""
+        await self._client.action("Reload", {"Module": "res_hep.so"}, deadline_s=deadline_s)
+
+    async def read_certificate(self, *, deadline_s: float) -> None:
+        """Have Asterisk's web server read its certificate anew. Raises AmiError."""
+        await self._client.action("Reload", {"Module": "http"}, deadline_s=deadline_s)
+
+    async def app_contacts(self, *, deadline_s: float) -> tuple[str, ...]:
+        """The ids of all contacts of apps. Raises AmiError."""
+        try:
+            entries = await self._client.list_action(
+                "PJSIPShowContacts", deadline_s=deadline_s, max_items=_MOST_CONTACTS
+            )
+        except ActionRefused:
+            return ()  # so it says where there is none
+        names = (entry.get("ObjectName") or "" for entry in entries if entry.name == "ContactList")
+        return tuple(name for name in names if is_app(name.partition(";@")[0]))
+
+    async def forget_all_apps(self, *, deadline_s: float) -> None:
+        """Have Asterisk ask for every app anew. Raises AmiError."""
+        actions = [Action("SorceryMemoryCacheExpire", (("Cache", cache),)) for cache in CACHES]
+        await self._client.actions(actions, deadline_s=deadline_s)
+
+    async def forget_apps(
+        self, usernames: Sequence[str], contacts: Sequence[str], *, deadline_s: float
+    ) -> None:
+        """Have Asterisk ask for these anew, and drop these contacts. Raises AmiError.
+
+        What it does not know it refuses to forget, and that is as good.
+        """
+        await self._forget(usernames, deadline_s)
+        await self._tell(
+            [Action("DBDel", (("Family", _CONTACTS), ("Key", contact))) for contact in contacts],
+            deadline_s,
+        )
+
+    async def _forget(self, names: Sequence[str], deadline_s: float) -> None:
+        """Drop what is cached under these names; a trunk's credentials are named after it."""
+        wanted = [(cache, name) for name in names for cache in CACHES]
+        wanted += [(AUTH_CACHE, f"{name}-auth") for name in names if not is_app(name)]
+        actions = [
+            Action("SorceryMemoryCacheExpireObject", (("Cache", cache), ("Object", name)))
+            for cache, name in wanted
+        ]
+        await self._tell(actions, deadline_s)
+
+    async def _tell(self, actions: Sequence[Action], deadline_s: float) -> None:
+        for begin in range(0, len(actions), _AT_ONCE):
+            await self._client.actions(actions[begin : begin + _AT_ONCE], deadline_s=deadline_s)
 
     async def hang_up_all(self, *, deadline_s: float) -> bool:
         """End every call and wait until no channel is left; whether that came to pass.

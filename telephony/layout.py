@@ -5,6 +5,7 @@ Never starts anything, never asks Asterisk.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -14,19 +15,26 @@ import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 
-from telephony.errors import DataFolderUnusable
+from telephony.errors import AlreadyRunning, DataFolderUnusable
 
 __all__ = [
     "AmiAccess",
+    "Doors",
     "Identity",
     "Layout",
     "NodeSettings",
     "free_loopback_port",
+    "kept_port",
+    "kept_udp_port",
     "load_identity",
     "make_folders",
+    "read_doors",
     "save_ami",
+    "save_doors",
+    "take_lock",
     "write_private",
 ]
 
@@ -37,7 +45,10 @@ _SOCKET_PATH_BYTES = 100
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """What an operator chooses for a node. AMI takes a free loopback port of its own."""
+    """What an operator chooses for a node. AMI takes a free loopback port of its own.
+
+    WebSockets do so too, at `ws_host`, where no `ws_port` is given.
+    """
 
     data_dir: Path
     sip_host: str = "0.0.0.0"  # noqa: S104 - a SIP server listens where it is told to
@@ -48,6 +59,13 @@ class NodeSettings:
     max_calls: int = 2_000  # channels, two for a call
     language: str = "ru"  # of the announcement when no controller says which
     prompts_dir: Path | None = None  # holds ru/maskline/… and en/maskline/…
+    ws_host: str = "127.0.0.1"
+    ws_port: int | None = None
+    tls_cert: Path | None = None  # with its key: WebSockets are wss then
+    tls_key: Path | None = None
+    sip_tls: tuple[str, int] | None = None  # SIP over TLS, for native apps
+    app_domain: str | None = None  # HOST of the addresses that apps call; else the SIP host
+    sip_ladder: bool = False  # whether Asterisk says over HEP what it sends and receives
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +103,11 @@ class Layout:
         return self.root / "spool"
 
     @property
+    def recordings(self) -> Path:
+        """What Asterisk writes of recorded talks; it knows the folder as its `monitor`."""
+        return self.spool / "recordings"
+
+    @property
     def var(self) -> Path:
         """Asterisk's own database."""
         return self.root / "var"
@@ -115,9 +138,19 @@ class Layout:
         return self.conf / "asterisk.conf"
 
     @property
+    def hep_conf(self) -> Path:
+        """Where Asterisk says what it sends and receives."""
+        return self.conf / "hep.conf"
+
+    @property
     def trunks_conf(self) -> Path:
         """The trunks, written again whenever they change."""
         return self.conf / "pjsip_trunks.conf"
+
+    @property
+    def lookups_conf(self) -> Path:
+        """Where Asterisk asks for apps, written again when that moves."""
+        return self.conf / "extconfig.conf"
 
     @property
     def fingerprint(self) -> Path:
@@ -139,7 +172,7 @@ class Layout:
         """All of them, outer first."""
         return (
             *(self.root, self.conf, self.run, self.log, self.spool, self.var, self.share),
-            self.share / "sounds",
+            *(self.share / "sounds", self.recordings),
         )
 
 
@@ -148,6 +181,24 @@ def _short_run_dir(root: Path) -> Path:
     # The same data folder leads to the same run folder, also after we were killed.
     digest = hashlib.blake2b(os.fsencode(root), digest_size=8).hexdigest()
     return base / f"maskline-{os.getuid()}-{digest}"
+
+
+def take_lock(path: Path, data_dir: Path) -> int:
+    """Lock the node's folder; the open file. Raises DataFolderUnusable or AlreadyRunning."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DataFolderUnusable(path, error.strerror or str(error)) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+        os.close(lock)
+        pid = int(holder) if holder.isdigit() else None
+        raise AlreadyRunning(data_dir, pid) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
 
 
 def make_folders(layout: Layout) -> None:
@@ -164,6 +215,10 @@ def make_folders(layout: Layout) -> None:
         events = layout.log / "cel-custom"
         if not events.is_symlink():
             events.symlink_to(layout.spool, target_is_directory=True)
+        # MixMonitor puts files there whose name is no path: so no path stands in the dialplan.
+        monitor = layout.spool / "monitor"
+        if not monitor.is_symlink():
+            monitor.symlink_to(layout.recordings, target_is_directory=True)
         probe = layout.root / ".probe"
         write_private(probe, "")
         probe.unlink()
@@ -192,14 +247,34 @@ class AmiAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Doors:
+    """The kept ports of WebSockets, look-ups and HEP, and the secret path of look-ups."""
+
+    ws_port: int
+    lookup_port: int
+    lookup_secret: str = field(repr=False)
+    hep_port: int = 0  # UDP; 0: none was ever needed
+
+    @property
+    def hep_secret(self) -> str:
+        """What tells this node's HEP from anybody else's."""
+        return hashlib.blake2b(
+            self.lookup_secret.encode(), digest_size=16, person=b"hep"
+        ).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
-    """What a node is for ever: its secret name (Asterisk's `systemname`); and its AMI access."""
+    """What a node is for ever: its secret name (Asterisk's `systemname`), and its kept ports."""
 
     name: str = field(repr=False)
     ami: AmiAccess
+    doors: Doors
 
 
 _NAME = re.compile(r"n[0-9a-f]{12}")
+_LOWEST, _KERNELS = 20_000, 32_768  # Linux gives out those from 32,768 on
+_TRIES = 100
 
 
 def load_identity(layout: Layout, token_hex: Callable[[int], str]) -> Identity:
@@ -215,15 +290,78 @@ def load_identity(layout: Layout, token_hex: Callable[[int], str]) -> Identity:
                 raise DataFolderUnusable(name_file, "it does not hold a node's name")
             name = f"n{token_hex(6)}"
             write_private(name_file, name + "\n")
+        doors = _load_doors(layout, token_hex)
         if ami_file.exists():
-            return Identity(name, AmiAccess(**json.loads(ami_file.read_text())))
+            return Identity(name, AmiAccess(**json.loads(ami_file.read_text())), doors)
         ami = AmiAccess(free_loopback_port(), token_hex(24), token_hex(24))
         save_ami(layout, ami)
     except OSError as error:
         raise DataFolderUnusable(layout.root, error.strerror or str(error)) from error
     except (ValueError, TypeError) as error:
         raise DataFolderUnusable(ami_file, "it is damaged; remove it while nothing runs") from error
-    return Identity(name, ami)
+    return Identity(name, ami, doors)
+
+
+def _load_doors(layout: Layout, token_hex: Callable[[int], str]) -> Doors:
+    file = layout.root / "doors.json"
+    if file.exists():
+        try:
+            return Doors(**json.loads(file.read_text()))
+        except (ValueError, TypeError) as error:
+            raise DataFolderUnusable(file, "it is damaged; remove it while nothing runs") from error
+    ws_port = kept_port(token_hex)
+    doors = Doors(ws_port, kept_port(token_hex, ws_port), token_hex(24))
+    save_doors(layout, doors)
+    return doors
+
+
+def read_doors(layout: Layout) -> Doors | None:
+    """The ports that a node of this folder keeps; None where none ever ran on it."""
+    try:
+        return Doors(**json.loads((layout.root / "doors.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def save_doors(layout: Layout, doors: Doors) -> None:
+    """Keep the ports."""
+    write_private(layout.root / "doors.json", json.dumps(asdict(doors)))
+
+
+def kept_port(token_hex: Callable[[int], str], *taken: int) -> int:
+    """Return a free TCP port that nobody gets by chance: below those that kernels give out.
+
+    A port that is kept must still be free when we come back to it.
+    """
+    for _ in range(_TRIES):
+        port = _LOWEST + int(token_hex(4), 16) % (_KERNELS - _LOWEST)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in taken:
+            return port
+    return free_loopback_port()
+
+
+def kept_udp_port(settings: NodeSettings, token_hex: Callable[[int], str]) -> int:
+    """Likewise for UDP; never one of those that RTP may take."""
+    rtp = range(settings.rtp_first, settings.rtp_last + 1)
+    free = [
+        port
+        for port in chain(range(_LOWEST, _KERNELS), range(6_000, _LOWEST))
+        if port not in rtp and port != settings.sip_port
+    ][: _KERNELS - _LOWEST]
+    for _ in range(_TRIES):
+        port = free[int(token_hex(4), 16) % len(free)]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+    raise DataFolderUnusable(settings.data_dir, "no UDP port of loopback is free")
 
 
 def save_ami(layout: Layout, ami: AmiAccess) -> None:

@@ -15,9 +15,9 @@ It never touches an Asterisk that runs on another folder.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -25,10 +25,10 @@ from typing import Self
 
 from masking.trunks import Trunk
 from telephony import trunks as pjsip
-from telephony.agent import open_agent
+from telephony.agent import Agent, open_agent
 from telephony.ami import AmiError, Login
+from telephony.app_config import media_address, ws_address
 from telephony.errors import (
-    AlreadyRunning,
     DataFolderUnusable,
     PortTaken,
     TelephonyError,
@@ -36,22 +36,28 @@ from telephony.errors import (
 )
 from telephony.install import AsteriskInstall
 from telephony.layout import (
+    Doors,
     Identity,
     Layout,
     NodeSettings,
     free_loopback_port,
+    kept_port,
+    kept_udp_port,
     load_identity,
     make_folders,
     save_ami,
+    save_doors,
+    take_lock,
     write_private,
 )
-from telephony.ports import check_ports, tcp_port_is_free
+from telephony.ports import check_app_ports, check_ports, tcp_port_is_free
 from telephony.process import AsteriskProcess
 from telephony.render import (
     CONTROLLER_USER,
     fingerprint,
-    media_address,
     render_files,
+    write_hep,
+    write_lookups,
     write_node,
 )
 from telephony.supervisor import NodeState, Supervisor, SupervisorLimits
@@ -81,6 +87,7 @@ class Node:
         self._identity = identity
         self._lock = lock
         self._limits = limits
+        self._entropy = entropy
         self._trunks_turn = asyncio.Lock()
         self._taken: frozenset[str] | None = None
         self._running: asyncio.Future[None] | None = None
@@ -109,7 +116,7 @@ class Node:
         """
         layout = Layout.of(settings.data_dir)
         make_folders(layout)
-        lock = _take_lock(layout.lock_file, settings.data_dir)
+        lock = take_lock(layout.lock_file, settings.data_dir)
         try:
             identity = load_identity(layout, entropy)
             return cls(
@@ -222,7 +229,9 @@ class Node:
     def _prepare(self, *, adopting: bool) -> Identity:
         if adopting:
             return self._identity
+        self._take_ws_port()
         check_ports(self.settings)
+        check_app_ports(self.settings, self._identity.doors)
         port = self._identity.ami.port
         if not tcp_port_is_free("127.0.0.1", port):
             if self._supervisor.starts:
@@ -234,8 +243,105 @@ class Node:
             save_ami(self.layout, ami)
         files = self._render()
         write_node(self.settings, self.layout, self._install, files)
+        write_lookups(self.layout, self._identity)
+        write_hep(self.settings, self.layout, self._identity)
         write_private(self.layout.fingerprint, fingerprint(files, self._install))
         return self._identity
+
+    def _take_ws_port(self) -> None:
+        """Another kept port where somebody took ours while we were down; a given one stays."""
+        if self.settings.ws_port is not None or self._supervisor.starts:
+            return
+        if not tcp_port_is_free(*self.ws_address):
+            self._keep(replace(self._identity.doors, ws_port=kept_port(self._entropy)))
+
+    def _keep(self, doors: Doors) -> None:
+        self._identity = replace(self._identity, doors=doors)
+        save_doors(self.layout, doors)
+
+    # -- apps ---------------------------------------------------------------------------------
+
+    @property
+    def ws_address(self) -> tuple[str, int]:
+        """Where WebSockets of apps are served; holds once the node has been ready."""
+        return ws_address(self.settings, self._identity.doors)
+
+    @property
+    def lookup_port(self) -> int:
+        """The loopback port on which Asterisk asks for apps: `Directory` listens there."""
+        return self._identity.doors.lookup_port
+
+    @property
+    def lookup_secret(self) -> str:
+        """The path that it asks by."""
+        return self._identity.doors.lookup_secret
+
+    def move_lookups(self) -> int:
+        """Choose another port for look-ups, for this one is taken; before `run`."""
+        doors = self._identity.doors
+        port = kept_port(self._entropy, doors.lookup_port, doors.ws_port)
+        self._keep(replace(doors, lookup_port=port))
+        return port
+
+    async def tell_lookups(self, *, deadline_s: float = 5.0) -> None:
+        """Have an Asterisk that was found running ask where we listen. Raises AmiError."""
+        write_lookups(self.layout, self._identity)
+        async with self._agent(deadline_s) as agent:
+            await agent.take_lookups(deadline_s=deadline_s)
+
+    async def read_certificate(self, *, deadline_s: float = 5.0) -> None:
+        """Serve WebSockets with the certificate as it is now. Raises AmiError."""
+        async with self._agent(deadline_s) as agent:
+            await agent.read_certificate(deadline_s=deadline_s)
+
+    async def app_contacts(self, *, deadline_s: float = 20.0) -> tuple[str, ...]:
+        """The ids of all contacts of apps there are now. Raises AmiError."""
+        async with self._agent(deadline_s) as agent:
+            return await agent.app_contacts(deadline_s=deadline_s)
+
+    async def ask_anew(self, *, deadline_s: float = 5.0) -> None:
+        """Have Asterisk forget what it knows of apps; their registrations stay. Raises AmiError."""
+        async with self._agent(deadline_s) as agent:
+            await agent.forget_all_apps(deadline_s=deadline_s)
+
+    async def shut_out(
+        self, usernames: Sequence[str], contacts: Sequence[str], *, deadline_s: float = 5.0
+    ) -> None:
+        """Have Asterisk forget these apps and where they are; calls go on. Raises AmiError."""
+        async with self._agent(deadline_s) as agent:
+            await agent.forget_apps(usernames, contacts, deadline_s=deadline_s)
+
+    @asynccontextmanager
+    async def _agent(self, deadline_s: float) -> AsyncIterator[Agent]:
+        agent = await open_agent(self._identity, deadline_s=deadline_s, limits=self._limits.ping)
+        try:
+            yield agent
+        finally:
+            await agent.aclose()
+
+    # -- what it says of its SIP --------------------------------------------------------------
+
+    @property
+    def hep_port(self) -> int:
+        """The loopback port to which Asterisk says what it sends and receives; 0: none yet."""
+        return self._identity.doors.hep_port
+
+    @property
+    def hep_secret(self) -> str:
+        """What it proves itself by there."""
+        return self._identity.doors.hep_secret
+
+    def move_hep(self) -> int:
+        """Choose a port for it, or another; before `run`. Raises DataFolderUnusable."""
+        port = kept_udp_port(self.settings, self._entropy)
+        self._keep(replace(self._identity.doors, hep_port=port))
+        return port
+
+    async def tell_hep(self, *, deadline_s: float = 5.0) -> None:
+        """Have an Asterisk that was found running say it where we listen. Raises AmiError."""
+        write_hep(self.settings, self.layout, self._identity)
+        async with self._agent(deadline_s) as agent:
+            await agent.take_hep(deadline_s=deadline_s)
 
     # -- trunks -------------------------------------------------------------------------------
 
@@ -251,7 +357,7 @@ class Node:
         async with self._trunks_turn:
             if text == _read(self.layout.trunks_conf) and self._taken == names:
                 return
-            self._taken = None
+            before, self._taken = self._taken or frozenset(), None
             try:
                 write_private(self.layout.trunks_conf, text)
             except OSError as error:
@@ -266,15 +372,10 @@ class Node:
                     "Asterisk is not ready; it reads them when it starts"
                 ) from error
             try:
-                agent = await open_agent(
-                    self._identity, deadline_s=deadline_s, limits=self._limits.ping
-                )
+                async with self._agent(deadline_s) as agent:
+                    await agent.take_trunks(names, before, deadline_s=deadline_s)
             except AmiError as error:
                 raise TrunksNotTaken(str(error)) from error
-            try:
-                await agent.take_trunks(names, deadline_s=deadline_s)
-            finally:
-                await agent.aclose()
             self._taken = names
 
 
@@ -283,20 +384,3 @@ def _read(path: Path) -> str | None:
         return path.read_text()
     except OSError:
         return None
-
-
-def _take_lock(path: Path, data_dir: Path) -> int:
-    try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise DataFolderUnusable(path, error.strerror or str(error)) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
-        os.close(lock)
-        pid = int(holder) if holder.isdigit() else None
-        raise AlreadyRunning(data_dir, pid) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock

@@ -14,9 +14,12 @@ from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from masking.ids import call_id
+from masking.model import Role
 from masking.plan import Offer
+from telephony.alphabet import DEVICE, SESSION
 from telephony.ami import Event
 from telephony.carry_out import read_asked
+from telephony.hep.glimpse import tag_of
 
 __all__ = ["Heard", "caller_of", "read_offer"]
 
@@ -44,12 +47,17 @@ class Heard:
     unique_id: str
     offered_at_s: float  # seconds since 1970, by the node's clock
     turn: str = ""  # differs between the offers of one call: what was asked before
+    tag: str = ""  # of the INVITE's From, by which its messages are known; "" of an app's
 
 
 def read_offer(event: Event, node: str) -> Heard | None:
     """Return the offer in a CallOffered event, or None if it is not whole."""
     if event.get("UserEvent") != OFFERED or event.get("Complete") != "yes":
         return None
+    if event.get("Clicked") is not None:
+        return _clicked(event, node)
+    if event.get("App") is not None:
+        return _from_app(event, node)
     unique_id, channel = event.get("Uniqueid"), event.get("Channel")
     linked_id, trunk = event.get("Linkedid"), event.get("Trunk")
     # Asterisk matches dashes as if they were not there.
@@ -62,6 +70,7 @@ def read_offer(event: Event, node: str) -> Heard | None:
     asked, digits = read_asked(answered), event.get("Digits") or ""
     if answered and (asked is None or not _DIGITS.fullmatch(digits)):
         return None
+    sender = _header(event.get("From"), unique_id)
     offer = Offer(
         call_id=call_id(node, linked_id),
         node=node,
@@ -69,7 +78,7 @@ def read_offer(event: Event, node: str) -> Heard | None:
         trunk=trunk,
         called=called,
         caller=caller_of(
-            sender=_header(event.get("From"), unique_id),
+            sender=sender,
             identity=_header(event.get("Identity"), unique_id),
             privacy=_header(event.get("Privacy"), unique_id),
             trusted=event.get("Trusted") == "yes",
@@ -78,7 +87,55 @@ def read_offer(event: Event, node: str) -> Heard | None:
         asked=asked,
         digits=None if asked is None else digits,
     )
-    return Heard(offer, channel, unique_id, at_s, answered)
+    return Heard(offer, channel, unique_id, at_s, answered, tag_of(sender or ""))
+
+
+def _from_app(event: Event, node: str) -> Heard | None:
+    """An app's: who calls is said by its endpoint, whom by what it dialled, and nothing else."""
+    unique_id, channel, linked_id = (
+        event.get("Uniqueid"),
+        event.get("Channel"),
+        event.get("Linkedid"),
+    )
+    device, called = event.get("App") or "", (event.get("Called") or "").replace("-", "")
+    at_s = event.timestamp_s
+    if not (unique_id and linked_id and channel) or at_s is None:
+        return None
+    if not (DEVICE.fullmatch(device) and SESSION.fullmatch(called)):
+        return None
+    offer = Offer(
+        call_id=call_id(node, linked_id),
+        node=node,
+        channel=channel,
+        trunk="",
+        called=called,
+        caller=None,
+        at=datetime.fromtimestamp(at_s, UTC),
+        app=device,
+    )
+    return Heard(offer, channel, unique_id, at_s)
+
+
+def _clicked(event: Event, node: str) -> Heard | None:
+    """A leg that we rang ourselves: all of it comes from us."""
+    unique_id, channel = event.get("Uniqueid"), event.get("Channel")
+    linked_id, at_s = event.get("Linkedid"), event.timestamp_s
+    called, role = event.get("Called") or "", event.get("Clicked") or ""
+    if not (unique_id and linked_id and channel) or at_s is None:
+        return None
+    if not SESSION.fullmatch(called) or role not in frozenset(Role):
+        return None
+    offer = Offer(
+        call_id=call_id(node, linked_id),
+        node=node,
+        channel=channel,
+        trunk=event.get("Trunk") or "",
+        called=called,
+        caller=None,
+        at=datetime.fromtimestamp(at_s, UTC),
+        clicked=Role(role),
+    )
+    return Heard(offer, channel, unique_id, at_s)
 
 
 def _header(value: str | None, unique_id: str) -> str | None:

@@ -6,10 +6,11 @@ import errno
 import os
 import socket
 
+from telephony.app_config import ws_address
 from telephony.errors import PortTaken
-from telephony.layout import NodeSettings
+from telephony.layout import Doors, NodeSettings
 
-__all__ = ["check_ports", "tcp_port_is_free"]
+__all__ = ["check_app_ports", "check_ports", "tcp_port_is_free"]
 
 
 def check_ports(settings: NodeSettings) -> None:
@@ -25,6 +26,13 @@ def check_ports(settings: NodeSettings) -> None:
         raise PortTaken("RTP", host, settings.rtp_first, "the range must lie within 1024-65535")
     _probe("RTP", socket.SOCK_DGRAM, host, settings.rtp_first)
     _probe("RTP", socket.SOCK_DGRAM, host, settings.rtp_last)
+
+
+def check_app_ports(settings: NodeSettings, doors: Doors) -> None:
+    """Raise PortTaken where Asterisk could not listen for apps."""
+    if settings.sip_tls is not None:
+        _probe("SIP/TLS", socket.SOCK_STREAM, *settings.sip_tls)
+    _probe("WebSocket", socket.SOCK_STREAM, *ws_address(settings, doors))
 
 
 def tcp_port_is_free(host: str, port: int) -> bool:

@@ -7,13 +7,13 @@ name without a value is an error. Never starts or reloads Asterisk.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import re
 import resource
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from telephony.app_config import app_values, lookups_conf
 from telephony.errors import DataFolderUnusable
 from telephony.install import AsteriskInstall
 from telephony.layout import Identity, Layout, NodeSettings, write_private
@@ -25,16 +25,17 @@ __all__ = [
     "HEARD_EVENTS",
     "TEMPLATES",
     "fingerprint",
-    "media_address",
     "render_files",
     "render_node",
+    "write_hep",
+    "write_lookups",
     "write_node",
 ]
 
 CONTROLLER_USER = "maskline-controller"
 AGENT_USER = "maskline-agent"
 
-HEARD_EVENTS = ("FullyBooted", "UserEvent", "DialEnd", "Hangup")
+HEARD_EVENTS = ("FullyBooted", "UserEvent", "DialEnd", "Hangup", "SuccessfulAuth")
 """All that the controller hears."""
 
 _DISABLED_EVENTS = (
@@ -51,6 +52,8 @@ _DISABLED_EVENTS = (
     *("DeviceStateChange", "RTCPSent", "RTCPReceived", "MusicOnHoldStart", "MusicOnHoldStop"),
     *("HangupRequest", "SoftHangupRequest", "HangupHandlerPush", "HangupHandlerRun", "TestEvent"),
     *("VarSet", "Hold", "Unhold", "DTMFBegin", "DTMFEnd", "ContactStatusDetail"),
+    # Of who proves himself it is heard that he has; a login is woken for each other one as well.
+    *("ChallengeSent", "ChallengeResponseFailed", "InvalidAccountID", "InvalidPassword"),
 )
 
 _MOST_FILES = 65_536
@@ -61,6 +64,7 @@ DIALPLAN = _ROOT / "dialplans" / "maskline.conf"
 _EVENT_FIELDS = ("eventtime", "eventenum", "userdeftype", "uniqueid", "linkedid", "channame")
 
 
+_HEP_MODULES = "load = res_hep.so\nload = res_hep_pjsip.so"
 _PLACEHOLDER = re.compile(r"%\{([a-z_]+)\}")
 _CANNOT_STAND = re.compile(r"[\x00-\x1f;\\]")
 
@@ -68,13 +72,14 @@ _CANNOT_STAND = re.compile(r"[\x00-\x1f;\\]")
 def render_files(
     settings: NodeSettings, layout: Layout, identity: Identity, install: AsteriskInstall
 ) -> dict[str, str]:
-    """Return every file of DIR/node/conf but the trunks', by name."""
+    """Return every file of DIR/node/conf but the trunks' and the look-ups', by name."""
     values = _values(settings, layout, identity, install)
     files = {
         template.name: _fill(template.read_text(), values)
         for template in sorted(TEMPLATES.glob("*.conf"))
     }
-    files[DIALPLAN.name] = DIALPLAN.read_text()
+    for dialplan in sorted(DIALPLAN.parent.glob("*.conf")):
+        files[dialplan.name] = dialplan.read_text()
     return files
 
 
@@ -89,7 +94,7 @@ def fingerprint(files: Mapping[str, str], install: AsteriskInstall) -> str:
 def write_node(
     settings: NodeSettings, layout: Layout, install: AsteriskInstall, files: Mapping[str, str]
 ) -> None:
-    """Write DIR/node/conf (but for the trunks) and the links of DIR/node/share.
+    """Write DIR/node/conf (but for trunks and look-ups) and the links of DIR/node/share.
 
     Raises DataFolderUnusable.
     """
@@ -109,15 +114,38 @@ def render_node(
 ) -> None:
     """Render and write. Raises DataFolderUnusable."""
     write_node(settings, layout, install, render_files(settings, layout, identity, install))
+    write_lookups(layout, identity)
+    write_hep(settings, layout, identity)
 
 
-def media_address(settings: NodeSettings) -> str | None:
-    """The address that SDP names: the one the node listens on, None where it listens on all."""
+def write_hep(settings: NodeSettings, layout: Layout, identity: Identity) -> None:
+    """Write where Asterisk says what it sends and receives: apart, as look-ups are.
+
+    Raises DataFolderUnusable.
+    """
+    doors = identity.doors
+    # The Call-ID stands in the message; to find the channel's name would cost every message a lock.
+    text = (
+        f"[general]\nenabled = {'yes' if settings.sip_ladder else 'no'}\n"
+        f"capture_address = 127.0.0.1:{doors.hep_port}\ncapture_password = {doors.hep_secret}\n"
+        "capture_id = 1\nuuid_type = call-id\n"
+    )
     try:
-        address = ipaddress.ip_address(settings.sip_host)
-    except ValueError:
-        return None
-    return None if address.is_unspecified else str(address)
+        write_private(layout.hep_conf, text)
+    except OSError as error:
+        raise DataFolderUnusable(layout.conf, error.strerror or str(error)) from error
+
+
+def write_lookups(layout: Layout, identity: Identity) -> None:
+    """Write where Asterisk asks for apps: apart, for that may move while it runs.
+
+    Raises DataFolderUnusable.
+    """
+    text = lookups_conf(identity.doors.lookup_port, identity.doors.lookup_secret)
+    try:
+        write_private(layout.lookups_conf, text)
+    except OSError as error:
+        raise DataFolderUnusable(layout.conf, error.strerror or str(error)) from error
 
 
 def _values(
@@ -141,6 +169,7 @@ def _values(
         "sip_bind": f"{host}:{settings.sip_port}",
         "rtp_first": str(settings.rtp_first),
         "rtp_last": str(settings.rtp_last),
+        "hep_modules": _HEP_MODULES if settings.sip_ladder else "; not wanted (sip_ladder)",
         "ami_port": str(ami.port),
         "controller_user": CONTROLLER_USER,
         "controller_secret": ami.controller_secret,
@@ -151,6 +180,9 @@ def _values(
         "cel_mapping": _advanced_mapping() if advanced else _legacy_mapping(),
         "route_timeout_s": f"{settings.route_timeout_s:g}",
         "language": settings.language,
+        **app_values(
+            settings, identity.doors, _path, (install.version.major, install.version.minor)
+        ),
     }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 from masking.trunks import AuthType, Transport, Trunk
+from telephony.discreet import DISCREET
 from telephony.errors import BadTrunk
 
 __all__ = ["check", "render"]
@@ -127,36 +128,19 @@ def _endpoint(trunk: Trunk, media_address: str | None) -> Iterator[tuple[str, st
         yield "outbound_auth", f"{trunk.name}-auth"
         if challenges(trunk):
             yield "auth", f"{trunk.name}-auth"
-    # The caller's number must not become an Asterisk caller id: AMI and logs print that raw.
-    yield "callerid", "<anonymous>"
-    yield "trust_id_inbound", "no"
-    yield "trust_id_outbound", "no"
+    # Known by its `identify` section alone, never by a name that somebody writes into a header.
+    yield "identify_by", "ip,header" if challenges(trunk) else "ip"
+    yield from DISCREET
     # From and P-Asserted-Identity of an outgoing leg: both the callee's proxy number.
     yield "send_pai", "yes"
     yield "send_rpid", "no"
-    yield "send_diversion", "no"
-    yield "send_history_info", "no"
-    yield "trust_connected_line", "no"
-    yield "send_connected_line", "no"
     yield "send_aoc", "no"
-    yield "suppress_q850_reason_headers", "yes"
-    yield "allow_transfer", "no"
-    yield "allow_subscribe", "no"
-    # Numbers come whole; a short one is no number of ours.
-    yield "allow_overlap", "no"
-    yield "direct_media", "no"
     yield "rtp_symmetric", "no"
     yield "rewrite_contact", "no"
-    yield "force_rport", "yes"
     # RFC 4733 where the carrier offers it, else tones: a PIN can be typed on any phone.
     yield "dtmf_mode", "auto"
     yield "inband_progress", "no"
-    yield "timers", "yes"
-    yield "100rel", "no"
-    yield "sdp_owner", "-"
-    yield "sdp_session", "-"
     yield "from_domain", trunk.host
-    yield "contact_user", "maskline"
     yield "language", "en"
     # Silence for this long is a call that nobody is in any more.
     yield "rtp_timeout", "120"

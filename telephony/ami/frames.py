@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 __all__ = ["Event", "Frame", "Greeting", "Rejected", "Rejection", "Response"]
 
@@ -33,11 +34,11 @@ class Frame:
         through another header's value, and then neither can be trusted. Where Asterisk itself
         repeats a header (`Output`, `ChanVariable`), use `get_all`.
         """
-        needle = f"\r\n{header}:".encode()
+        first, needle = _needles(header)
         raw = self.raw
         at = raw.find(needle)
-        if raw.startswith(needle[2:]):  # The first line has no CR LF before it.
-            return _value(raw, len(needle) - 2) if at < 0 else None
+        if raw.startswith(first):  # The first line has no CR LF before it.
+            return _value(raw, len(first)) if at < 0 else None
         if at < 0 or raw.find(needle, at + 2) >= 0:
             return None
         return _value(raw, at + len(needle))
@@ -133,11 +134,18 @@ _GOOD = (b"Response: Success\r\n", b"Response: Goodbye\r\n")
 _TIMESTAMP = re.compile(rb"Event: [^\r\n]+\r\nPrivilege: [^\r\n]*\r\nTimestamp: (\d+\.\d+)")
 
 
+@lru_cache(maxsize=256)
+def _needles(header: str) -> tuple[bytes, bytes]:
+    """How the first line begins if it is that header, and how any other does."""
+    first = f"{header}:".encode()
+    return first, _EOL + first
+
+
 def _value(raw: bytes, start: int) -> str:
     end = raw.find(_EOL, start)
     if raw.startswith(b" ", start):
         start += 1
-    return _text(raw[start:] if end < 0 else raw[start:end])
+    return (raw[start:] if end < 0 else raw[start:end]).decode("utf-8", "replace")
 
 
 def _text(value: bytes) -> str:
