@@ -46,7 +46,7 @@ class Keyring:
 
     async def identify(self, authorization: str | None) -> tuple[ApiKey, str]:
         """The key in the header, and its text. Raises Unauthenticated."""
-        bearer = _bearer(authorization)
+        bearer = bearer_of(authorization)
         hashed = keys.hash_key(bearer)
         now = self._clock()
         entry = self._known.get(hashed)
@@ -70,7 +70,8 @@ class Keyring:
             del self._known[hashed]
 
 
-def _bearer(authorization: str | None) -> str:
+def bearer_of(authorization: str | None) -> str:
+    """The text after ``Bearer``. Raises Unauthenticated."""
     if authorization is None:
         raise Unauthenticated
     scheme, _, text = authorization.partition(" ")

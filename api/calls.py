@@ -2,55 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final
+
+from sqlalchemy import Connection
 
 from api import errors
 from api.routing import Answer, PathParameter, Request, Route, Tag, answer
 from api.schemas.calls import (
     AttemptOut,
     CallOut,
-    CallPage,
-    CallsQuery,
+    CallRecordingOut,
+    HandoverOut,
     LegOut,
     PersonOut,
+    PromptOut,
+    QualityOut,
     StepOut,
     StreamOut,
+    WakeOut,
 )
 from api.schemas.common import NoBody, NoQuery
+from api.schemas.ratings import RatingOut
 from api.schemas.sessions import ListingOut
 from cdr import records
-from cdr.model import Attempt, CallRecord, Leg, Step, Stream
+from cdr.ledger import public_name
+from cdr.missed import why
+from cdr.model import (
+    Attempt,
+    CallRecord,
+    Handover,
+    Leg,
+    Prompt,
+    Quality,
+    Recording,
+    Step,
+    Stream,
+)
+from masking.recording_states import RecordingState
+from storage import ratings, recordings
 from storage.keys import KeyRole
-
-
-async def list_calls(request: Request[NoBody, CallsQuery]) -> Answer:
-    """Calls, newest first."""
-    query = request.query
-    wanted = records.Filter(
-        session_id=query.session_id,
-        conversation_id=query.conversation_id,
-        user_id=query.user_id,
-        outcomes=() if query.outcome is None else (query.outcome,),
-        since=query.from_,
-        until=query.until,
-    )
-    page = await request.services.db.read(
-        lambda conn: records.page(conn, wanted, limit=query.limit, cursor=query.cursor)
-    )
-    items = [call_out(one) for one in page.items]
-    return answer(CallPage(items=items, next_cursor=page.next_cursor))
+from storage.ratings import Rating
 
 
 async def get_call(request: Request[NoBody, NoQuery]) -> Answer:
     """One call."""
     wanted = request.path["id"]
-    found = await request.services.db.read(lambda conn: records.get(conn, wanted))
-    if found is None:
-        raise errors.CallNotFound
-    return answer(call_out(found))
+
+    def work(conn: Connection) -> Answer:
+        found = records.get(conn, wanted)
+        if found is None:
+            raise errors.CallNotFound
+        rated = ratings.of_calls(conn, [wanted]).get(wanted, ())
+        return answer(call_out(found, rated, states_of(conn, [found]).get(wanted)))
+
+    return await request.services.db.read(work)
 
 
-def call_out(record: CallRecord) -> CallOut:
+def states_of(conn: Connection, found: Iterable[CallRecord]) -> dict[str, RecordingState]:
+    """What can be done with the recordings of those of the calls that have one."""
+    return recordings.states(conn, [one.call_id for one in found if one.recording is not None])
+
+
+def call_out(
+    record: CallRecord, rated: Sequence[Rating] = (), state: RecordingState | None = None
+) -> CallOut:
     """The record as it goes out: without what is sealed in it."""
     return CallOut(
         call_id=record.call_id,
@@ -63,11 +79,14 @@ def call_out(record: CallRecord) -> CallOut:
         callee=PersonOut(role=record.callee_role, user_id=record.callee_user_id),
         outcome=record.outcome,
         reason=record.reason,
+        why=why(record),
         announcement=record.announcement,
         ended_by=record.ended_by,
         cause=record.cause,
         sip_status=record.sip_status,
+        came_by=record.came_by,
         channel=record.channel,
+        node=public_name(record.node),
         number_in=record.number_in,
         number_out=record.number_out,
         trunk_in=record.trunk_in,
@@ -80,6 +99,14 @@ def call_out(record: CallRecord) -> CallOut:
         talk_s=record.talk_s,
         attempts=[_attempt(one) for one in record.attempts],
         legs=[_leg(one) for one in record.legs],
+        prompts=[_prompt(one) for one in record.prompts],
+        handovers=[_handover(one) for one in record.handovers],
+        quality=[_quality(one) for one in record.quality],
+        recording=None if record.recording is None else _recording(record.recording, state),
+        ratings=[
+            RatingOut(user_id=one.user_id, stars=one.stars, issues=list(one.issues), at=one.at)
+            for one in rated
+        ],
         version=record.version,
     )
 
@@ -98,17 +125,63 @@ def _step(step: Step) -> StepOut:
         rang_at=step.rang_at,
         ended_at=step.ended_at,
         talk_ms=step.talk_ms,
+        wake=None
+        if step.wake is None
+        else WakeOut(result=step.wake.result, after_ms=step.wake.after_ms),
+        devices=step.devices,
     )
 
 
 def _leg(leg: Leg) -> LegOut:
     return LegOut(
         side=leg.side,
+        channel=leg.channel,
         trunk=leg.trunk,
+        device=leg.device,
         codec=leg.codec,
         rtt_ms=leg.rtt_ms,
         received=_stream(leg.received),
         sent=_stream(leg.sent),
+    )
+
+
+def _prompt(prompt: Prompt) -> PromptOut:
+    return PromptOut(kind=prompt.kind, n=prompt.n, at=prompt.at, went=prompt.went)
+
+
+def _handover(one: Handover) -> HandoverOut:
+    return HandoverOut(
+        side=one.side,
+        source=one.source,
+        target=one.target,
+        why=one.why,
+        result=one.result,
+        at=one.at,
+        ms=one.ms,
+        trunk=one.trunk,
+    )
+
+
+def _quality(one: Quality) -> QualityOut:
+    return QualityOut(
+        side=one.side,
+        mos_min=one.mos_min,
+        mos_avg=one.mos_avg,
+        below_ms=one.below_ms,
+        offered=one.offered,
+    )
+
+
+def _recording(one: Recording, state: RecordingState | None) -> CallRecordingOut:
+    return CallRecordingOut(
+        state=state,
+        asked=one.asked,
+        announced_caller_ms=one.announced_caller_ms,
+        announced_callee_ms=one.announced_callee_ms,
+        started_at=one.started_at,
+        ended_at=one.ended_at,
+        ms=one.ms,
+        reason=one.reason,
     )
 
 
@@ -121,21 +194,9 @@ def _stream(stream: Stream) -> StreamOut:
 CALL_ID: Final = PathParameter(
     "id", r"cal_[0-9a-z]{26}", "The call's id", "cal_5g8s1t2v3w4x5y6z7a8b9c0d1e"
 )
-_READERS: Final = frozenset({KeyRole.PLATFORM, KeyRole.STAFF, KeyRole.OPERATOR})
+READERS: Final = frozenset({KeyRole.PLATFORM, KeyRole.STAFF, KeyRole.OPERATOR})
 
 ROUTES: Final = (
-    Route(
-        "list_calls",
-        "GET",
-        "/v1/calls",
-        "List calls",
-        Tag.CALLS,
-        list_calls,
-        roles=_READERS,
-        query=CallsQuery,
-        answers=CallPage,
-        description="Calls that are over. For those that are up see /v1/live-calls.",
-    ),
     Route(
         "get_call",
         "GET",
@@ -143,7 +204,7 @@ ROUTES: Final = (
         "Look at a call",
         Tag.CALLS,
         get_call,
-        roles=_READERS,
+        roles=READERS,
         answers=CallOut,
         parameters=(CALL_ID,),
         missing=errors.CallNotFound,

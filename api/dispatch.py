@@ -25,11 +25,16 @@ from api.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from api.language import accepted
 from api.metrics import ApiMetrics
-from api.routing import Answer, Commit, Request, Route, Running, Work
+from api.routing import Answer, Commit, Effect, Once, Request, Route, Running, Work
 from api.schemas.common import NoBody, NoQuery
 from api.services import Services
+from api.streaming import Streaming
 from api.validation import parse_body, parse_query
+from storage import audit
+from storage.apps import AppCredential
+from storage.audit import Actor, ActorKind, Entry
 from storage.keys import ApiKey
 
 ROUTE: Final = web.RequestKey("route", Route)
@@ -39,7 +44,7 @@ _NO_BODY: Final = NoBody()
 _NO_QUERY: Final = NoQuery()
 _IDEMPOTENCY_KEY: Final = pattern(r"[!-~]{1,255}")
 
-Endpoint = Callable[[web.Request], Awaitable[web.Response]]
+Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Locate = Callable[[bytes], str]
 
 
@@ -50,13 +55,18 @@ def endpoint(route: Route, services: Services, running: Running) -> Endpoint:
     parse = _parser(route)
     locate = _locator(route.location)
 
-    async def serve(raw: web.Request) -> web.Response:
+    async def serve(raw: web.Request) -> web.StreamResponse:
         raw[ROUTE] = route
-        key, bearer = None, ""
-        if route.roles is not None:
+        key, bearer, holder = None, "", None
+        if route.app:
+            holder = await running.tokens.identify(raw.headers.get("Authorization"))
+            raw[KEY_ID] = holder.username
+            running.rates.take(holder.username)
+        elif route.roles is not None:
             key, bearer = await running.keyring.identify(raw.headers.get("Authorization"))
             raw[KEY_ID] = key.id
             if not route.may(key.role):
+                await _remember(raw, route, services, key)
                 raise Forbidden(_allowed(route))
         path = raw.match_info
         for name, allowed in parameters.items():
@@ -65,23 +75,53 @@ def endpoint(route: Route, services: Services, running: Running) -> Endpoint:
         query = (
             parse_query(route.query, list(raw.query.items())) if raw.query_string else _query(route)
         )
-        sent = await _body(raw, services.settings.max_body_bytes) if route.has_body else b""
+        sent = await _sent(raw, route, services.settings.max_body_bytes)
         body = parse(sent)
         now = _whole_ms(services.clock())
+        claim = _claim(raw, route, services, _asker(key, holder), body, now)
         request = Request(
             services=services,
             running=running,
             now=now,
+            method=raw.method,
             path=path,
             query=query,
             body=body,
             key=key,
             bearer=bearer,
-            commit=_commit(raw, route, services, running.metrics, key, body, now),
+            commit=_commit(claim, services, running.metrics),
+            once=_once(claim, services, running.metrics),
+            holder=holder,
+            language=accepted(raw.headers.get("Accept-Language")),
+            last_event_id=raw.headers.get("Last-Event-ID"),
+            range=raw.headers.get("Range"),
+            if_range=raw.headers.get("If-Range"),
         )
-        return _response(await route.handler(request), locate)
+        made = await route.handler(request)
+        if made.stream is not None and raw.method != "HEAD":
+            return Streaming(made)
+        return _response(made, locate)
 
     return serve
+
+
+async def _remember(raw: web.Request, route: Route, services: Services, key: ApiKey) -> None:
+    """Keep in the audit log that the key's role may not do this, where that is worth keeping."""
+    refusal = route.refusal
+    if refusal is None:
+        return
+    allowed = next(one.pattern for one in route.parameters if one.name == "id")
+    wanted = raw.match_info["id"]
+    entry = Entry(
+        at=_whole_ms(services.clock()),
+        actor=Actor(ActorKind.KEY, key.id, key.name),
+        action=refusal.action,
+        object_kind=refusal.object_kind,
+        object_id=wanted if pattern(allowed).fullmatch(wanted) else None,  # else anything
+        refused=True,
+        facts={"role": key.role.value},
+    )
+    await services.db.write(lambda conn: audit.append(conn, entry))
 
 
 def _parser(route: Route) -> Callable[[bytes], BaseModel]:
@@ -97,6 +137,14 @@ def _query(route: Route) -> BaseModel:
 def _allowed(route: Route) -> str:
     roles = ", ".join(sorted({*(role.value for role in route.roles or ()), "admin"}))
     return f"Use a key of one of these roles: {roles}."
+
+
+async def _sent(raw: web.Request, route: Route, at_most: int) -> bytes:
+    if not route.has_body:
+        return b""
+    if route.body_optional and not raw.body_exists:
+        return b"{}"
+    return await _body(raw, at_most)
 
 
 async def _body(raw: web.Request, at_most: int) -> bytes:
@@ -130,18 +178,24 @@ def _size(at_most: int) -> str:
     return f"Send at most {at_most} bytes; split a long list over several requests."
 
 
-def _commit(
+def _asker(key: ApiKey | None, holder: AppCredential | None) -> str | None:
+    if holder is not None:
+        return holder.username
+    return None if key is None else key.id
+
+
+def _claim(
     raw: web.Request,
     route: Route,
     services: Services,
-    metrics: ApiMetrics,
-    key: ApiKey | None,
+    asker: str | None,
     body: BaseModel,
     now: datetime,
-) -> Commit:
+) -> idempotency.Claim | None:
+    """What an Idempotency-Key claims; None: there is none. Raises ValidationFailed."""
     given = raw.headers.get("Idempotency-Key") if route.method == "POST" else None
-    if given is None or key is None:
-        return services.db.write
+    if given is None or asker is None:
+        return None
     if not _IDEMPOTENCY_KEY.fullmatch(given):
         raise ValidationFailed(
             errors=[
@@ -150,9 +204,13 @@ def _commit(
                 )
             ]
         )
-    claim = idempotency.Claim(
-        key.id, given, idempotency.request_hash(services.vault, raw, body), now
-    )
+    hashed = idempotency.request_hash(services.vault, raw, body)
+    return idempotency.Claim(asker, given, hashed, now)
+
+
+def _commit(claim: idempotency.Claim | None, services: Services, metrics: ApiMetrics) -> Commit:
+    if claim is None:
+        return services.db.write
 
     async def commit(work: Work) -> Answer:
         made = await services.db.write(lambda conn: idempotency.once(conn, claim, work))
@@ -163,9 +221,22 @@ def _commit(
     return commit
 
 
+def _once(claim: idempotency.Claim | None, services: Services, metrics: ApiMetrics) -> Once:
+    if claim is None:
+        return lambda effect: effect()
+
+    async def once(effect: Effect) -> Answer:
+        made = await idempotency.outside(services.db, claim, effect)
+        if made.replayed:
+            metrics.replays.add()
+        return made
+
+    return once
+
+
 def _response(made: Answer, locate: Locate | None) -> web.Response:
     response = web.Response(status=made.status, body=made.body or None, headers=made.headers)
-    if made.body:
+    if made.body or made.stream is not None:
         response.headers["Content-Type"] = made.content_type
     if locate is not None and made.status == 201:
         response.headers["Location"] = locate(made.body)

@@ -16,8 +16,9 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from api.errors import IdempotencyInFlight, IdempotencyKeyReused
-from api.routing import Answer, Work
+from api.routing import Answer, Effect, Work
 from storage import idempotency
+from storage.database import Database
 from storage.idempotency import Fresh, InFlight, Mismatch, Replay
 from storage.vault import Vault
 
@@ -40,7 +41,6 @@ def request_hash(vault: Vault, raw: web.Request, body: BaseModel) -> bytes:
     Keyed by the vault: a plain digest of a body would let its phones be guessed.
     """
     meaning = f"{raw.method} {raw.rel_url.raw_path_qs}\n{body.model_dump_json()}"
-    meaning = f"{raw.method} {raw.rel_url.raw_path_qs}\n{body.model_dump_json()}"
     return vault.digest(meaning.encode())
 
 
@@ -49,6 +49,41 @@ def once(conn: Connection, claim: Claim, work: Work) -> Answer:
 
     Raises IdempotencyKeyReused, IdempotencyInFlight, and whatever `work` raises.
     """
+    known = _claimed(conn, claim)
+    if known is not None:
+        return known
+    made = work(conn)
+    body = made.body.decode()
+    idempotency.settle(conn, claim.key_id, claim.idempotency_key, status=made.status, body=body)
+    return made
+
+
+async def outside(db: Database, claim: Claim, effect: Effect) -> Answer:
+    """Have an effect that no transaction holds, once at most, and keep its answer.
+
+    The claim is kept before the effect begins. An effect that raises was none, and its key is free
+    again. Where the process dies in between, the key stays claimed for a minute.
+    Raises IdempotencyKeyReused, IdempotencyInFlight, and whatever `effect` raises.
+    """
+    known = await db.write(lambda conn: _claimed(conn, claim))
+    if known is not None:
+        return known
+    try:
+        made = await effect()
+    except Exception:
+        await db.write(lambda conn: idempotency.release(conn, claim.key_id, claim.idempotency_key))
+        raise
+    body = made.body.decode()
+    await db.write(
+        lambda conn: idempotency.settle(
+            conn, claim.key_id, claim.idempotency_key, status=made.status, body=body
+        )
+    )
+    return made
+
+
+def _claimed(conn: Connection, claim: Claim) -> Answer | None:
+    """The answer kept before, or None where the claim is new."""
     match idempotency.claim(
         conn, claim.key_id, claim.idempotency_key, claim.request_hash, claim.now
     ):
@@ -59,14 +94,6 @@ def once(conn: Connection, claim: Claim, work: Work) -> Answer:
         case InFlight():
             raise IdempotencyInFlight
         case Fresh():
-            made = work(conn)
-            idempotency.settle(
-                conn,
-                claim.key_id,
-                claim.idempotency_key,
-                status=made.status,
-                body=made.body.decode(),
-            )
-            return made
+            return None
         case never:
             assert_never(never)

@@ -140,7 +140,7 @@ def _out(one: ListingNumber, now: datetime) -> ListingNumberOut:
 def _draft(sent: ListingNumberIn) -> ListingDraft:
     seller = sent.seller
     return ListingDraft(
-        listing=Listing(sent.listing.id, sent.listing.title),
+        listing=Listing(sent.listing.id, sent.listing.title, sent.listing.category),
         callee=Participant(
             role=seller.role,
             user_id=seller.user_id,

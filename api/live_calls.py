@@ -1,40 +1,42 @@
-"""Live calls over HTTP: what is up now, and the way to end it."""
+"""Live calls over HTTP: what is up now on any node, and the way to end what is on our own."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from api import errors
 from api.calls import CALL_ID
 from api.routing import NOTHING, Answer, Request, Route, Tag, answer
 from api.schemas.calls import LiveCallOut, LiveCallPage
 from api.schemas.common import NoBody, NoQuery, PageQuery
-from api.services import LiveCall
+from api.services import LiveCall, NodeElsewhere
 from storage.keys import KeyRole
 
 
 async def list_live_calls(request: Request[NoBody, PageQuery]) -> Answer:
-    """Live calls, oldest first; the cursor is the id of the last one shown."""
-    query = request.query
-    calls = sorted(request.services.live.live_calls(), key=lambda call: (call.since, call.call_id))
-    if query.cursor is not None:
-        begun = [index for index, call in enumerate(calls) if call.call_id == query.cursor]
-        # The call behind the cursor may have ended since: then all are shown again, none is missed.
-        calls = calls[begun[0] + 1 :] if begun else calls
-    shown = calls[: query.limit]
-    more = shown[-1].call_id if len(calls) > len(shown) else None
+    """Live calls, oldest first."""
+    shown, more = await request.running.calls_up.oldest(
+        request.now, limit=request.query.limit, cursor=request.query.cursor
+    )
     return answer(LiveCallPage(items=[_out(call) for call in shown], next_cursor=more))
 
 
 async def hang_up(request: Request[NoBody, NoQuery]) -> Answer:
     """End a live call."""
+    wanted = request.path["id"]
     try:
-        await request.services.live.hang_up(request.path["id"])
-    except LookupError:
-        raise errors.LiveCallNotFound from None
+        await request.services.live.hang_up(wanted)
+    except (LookupError, NodeElsewhere):
+        raise await not_here(request, wanted) from None
     except (ConnectionError, TimeoutError):
         raise errors.NodeUnavailable from None
     return NOTHING
+
+
+async def not_here(request: Request[Any, Any], call_id: str) -> errors.ApiError:
+    """Why nothing is done about a call that is not on our own node."""
+    there = await request.running.calls_up.elsewhere(call_id)
+    return errors.LiveCallNotFound() if there is None else errors.CallElsewhere(there)
 
 
 def _out(call: LiveCall) -> LiveCallOut:
@@ -63,6 +65,9 @@ ROUTES: Final = (
         roles=_ROLES,
         query=PageQuery,
         answers=LiveCallPage,
+        description="Those of every node, whichever process answers; of other nodes than its own "
+        "they are told by their ingesters, a second or so later. Calls of a node of whose ingester "
+        "nothing was heard for 45 seconds are left out: nobody knows whether they are still up.",
     ),
     Route(
         "hang_up",
@@ -76,7 +81,8 @@ ROUTES: Final = (
         status=204,
         parameters=(CALL_ID,),
         missing=errors.LiveCallNotFound,
-        errors=(errors.NodeUnavailable,),
-        description="Both sides are hung up; the record says that the system ended the call.",
+        errors=(errors.CallElsewhere, errors.NodeUnavailable),
+        description="Both sides are hung up; the record says that the system ended the call. By "
+        "the process that controls its node alone: others answer 409 `call_elsewhere`.",
     ),
 )

@@ -146,3 +146,11 @@ def pool_lines(gauges: Sequence[Gauge]) -> Iterator[str]:
         yield from header(f"maskline_pool_{name}", text, "gauge")
         for one in gauges:
             yield sample(f"maskline_pool_{name}", (("pool", one.pool),), value(one))
+
+
+def app_lines(streams: int, credentials: int | None) -> Iterator[str]:
+    """How many apps listen here, and how many credentials are live; None: not known now."""
+    yield from gauge("maskline_app_streams", "Event streams of apps in this process.", streams)
+    if credentials is not None:
+        text = "Credentials of apps that have neither expired nor been revoked."
+        yield from gauge("maskline_app_credentials", text, credentials)

@@ -37,13 +37,19 @@ _TAGS: Final = {
     Tag.SESSIONS: "Permissions for two participants to call each other.",
     Tag.LISTINGS: "Numbers shown on listings, for callers whom the platform does not know.",
     Tag.BLOCKS: "Users who do not want calls from others.",
+    Tag.IN_APP: "Apps' credentials, users' switches, and what belongs to a call in an app.",
+    Tag.APP: "What an app asks with the token of its credential. Never with a key of this API.",
     Tag.CALLS: "What is kept of calls, and how people see it.",
+    Tag.RECORDINGS: "What was said, for those who may hear it. Each time is kept in the audit log.",
     Tag.LIVE_CALLS: "What is up now.",
+    Tag.ANALYTICS: "What calls come to, in figures that are kept as calls are.",
     Tag.WEBHOOKS: "Where notices of what happened are sent, and what came of each.",
     Tag.TRUNKS: "SIP connections to carriers. Changes take effect without a restart.",
     Tag.POOLS: "Sets of proxy numbers with their rules.",
     Tag.NUMBERS: "Our numbers that stand in for people.",
+    Tag.PERSONAL: "What is kept of a person, for how long, and under which key.",
     Tag.KEYS: "Keys for this API.",
+    Tag.AUDIT: "Who heard, read or took what is not theirs.",
     Tag.SERVICE: "The service about itself. No key is needed.",
 }
 
@@ -64,7 +70,12 @@ def document(routes: Iterable[Route] = ROUTES) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "A key of this API"}
+                "key": {"type": "http", "scheme": "bearer", "description": "A key of this API"},
+                "app": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The token of an app's credential",
+                },
             },
             "responses": dict(sorted(problems.items())),
             "schemas": schemas,
@@ -103,7 +114,10 @@ def _operation(route: Route, refs: _Refs, problems: dict[str, Any]) -> dict[str,
     }
     if route.description:
         operation["description"] = route.description
-    if route.roles is None:
+    if route.app:
+        operation["security"] = [{"app": []}]
+        operation["x-roles"] = ["app"]
+    elif route.roles is None:
         operation["security"] = []
     else:
         operation["security"] = [{"key": []}]
@@ -114,7 +128,7 @@ def _operation(route: Route, refs: _Refs, problems: dict[str, Any]) -> dict[str,
     if route.has_body:
         schema = refs[route.body, "validation"]
         operation["requestBody"] = {
-            "required": True,
+            "required": not route.body_optional,
             "content": {"application/json": {"schema": schema}},
         }
     operation["responses"] = _responses(route, refs, problems)
@@ -145,11 +159,14 @@ def _query(route: Route) -> list[dict[str, Any]]:
     parameters = []
     for name, schema in model.get("properties", {}).items():
         flat = _flat(schema, definitions)
-        parameter = {"name": name, "in": "query", "allowEmptyValue": True, "schema": flat}
+        parameter = {"name": name, "in": "query", "schema": flat}
         if description := flat.pop("description", None):
             parameter["description"] = description
-        if name in model.get("required", ()):
-            parameter["required"] = True
+        if flat.get("type") == "array":  # with commas between its items
+            parameter |= {"style": "form", "explode": False}
+            flat["items"] = _flat(flat["items"], definitions)
+        # One that is empty is one that was not given.
+        parameter["required" if name in model.get("required", ()) else "allowEmptyValue"] = True
         parameters.append(parameter)
     return parameters
 
@@ -226,8 +243,10 @@ def _success(route: Route, refs: _Refs) -> dict[str, Any]:
     match route.answers:
         case None:
             pass
-        case str() as media_type:
-            success["content"] = {media_type: {"schema": _TEXT if media_type != _JSON else {}}}
+        case str() as media_types:
+            success["content"] = {
+                one: {"schema": _TEXT if one != _JSON else {}} for one in media_types.split(", ")
+            }
         case model:
             success["content"] = {_JSON: {"schema": refs[model, "serialization"]}}
     return success
@@ -242,7 +261,8 @@ def _errors(route: Route) -> list[type[ApiError]]:
     """Its own errors, and those that follow from what it takes."""
     found: list[type[ApiError]] = []
     if route.roles is not None:
-        found += [errors.Unauthenticated, errors.Forbidden]
+        found.append(errors.Unauthenticated)
+        found.append(errors.RateLimited if route.app else errors.Forbidden)
     if route.missing is not None:
         found.append(route.missing)
     found += route.errors

@@ -13,8 +13,12 @@ from api.outbound import OutboundError, check_url
 from api.routing import Answer, PathParameter, Request, Route, Tag, answer
 from api.schemas.common import NoBody, NoQuery, PageQuery
 from api.schemas.patterns import NAME
+from api.schemas.pool_recordings import RecordingRulesOut
 from api.schemas.pools import (
+    AppRulesOut,
+    CapRulesOut,
     EndingRulesOut,
+    HandoverRulesOut,
     HookOut,
     ListingRulesOut,
     NumberRulesOut,
@@ -22,18 +26,24 @@ from api.schemas.pools import (
     PoolIn,
     PoolOut,
     PoolPage,
+    PushOut,
     StrangerRulesOut,
 )
 from api.services import Services
 from masking.model import Phone, Pool
 from masking.rules import (
+    AppRules,
+    CapRules,
     EndingRules,
+    HandoverRules,
     HookRules,
     ListingRules,
     NumberRules,
     PinRules,
     PoolRules,
     PoolSecrets,
+    PushRules,
+    RecordingRules,
     StrangerRules,
 )
 from storage import numbers, pool_changes
@@ -42,18 +52,18 @@ from storage.pool_changes import KEEP, SecretsChange
 from storage.pool_rules import secrets_of
 
 _SECOND: Final = timedelta(seconds=1)
+_DAY: Final = timedelta(days=1)
 
 
 async def put_pool(request: Request[PoolIn, NoQuery]) -> Answer:
     """Make a pool, or give it other rules."""
     sent, now, vault = request.body, request.now, request.services.vault
-    if sent.hook is not None:
-        _check_url(sent.hook.url, request.services)
-    pool, change = pool_of(request.path["name"], sent), _secrets(sent)
+    check_hooks(sent, request.services)
+    pool, change = pool_of(request.path["name"], sent), secrets_change(sent)
 
     def work(conn: Connection) -> Answer:
         secrets = pool_changes.put(conn, vault, pool, change, now)
-        return answer(_out(conn, pool, secrets))
+        return answer(pool_out(conn, pool, secrets))
 
     return await request.commit(work)
 
@@ -66,7 +76,7 @@ async def get_pool(request: Request[NoBody, NoQuery]) -> Answer:
         found = numbers.pool(conn, name)
         if found is None:
             raise errors.PoolNotFound
-        return answer(_out(conn, found, secrets_of(conn, vault, name)))
+        return answer(pool_out(conn, found, secrets_of(conn, vault, name)))
 
     return await request.services.db.read(work)
 
@@ -78,9 +88,9 @@ async def list_pools(request: Request[NoBody, PageQuery]) -> Answer:
     def work(conn: Connection) -> Answer:
         found = numbers.pools(conn)
         rest = [pool for pool in found if query.cursor is None or pool.name > query.cursor]
-        shown = rest[: query.limit]
-        items = [_out(conn, pool, secrets_of(conn, vault, pool.name)) for pool in shown]
-        more = shown[-1].name if len(rest) > len(shown) else None
+        some = rest[: query.limit]
+        items = [pool_out(conn, pool, secrets_of(conn, vault, pool.name)) for pool in some]
+        more = some[-1].name if len(rest) > len(some) else None
         return answer(PoolPage(items=items, next_cursor=more))
 
     return await request.services.db.read(work)
@@ -136,14 +146,35 @@ def pool_of(name: str, sent: PoolIn) -> Pool:
                 deadline_ms=sent.hook.deadline_ms,
                 fail_open=sent.hook.on_failure == "open",
             ),
+            app=AppRules(ring_s=sent.app.ring_s),
+            push=None
+            if sent.push is None
+            else PushRules(
+                url=sent.push.url, deadline_ms=sent.push.deadline_ms, wake_s=sent.push.wake_s
+            ),
+            caps=CapRules(
+                unanswered_in_row=sent.caps.unanswered_in_row,
+                pair_an_hour=sent.caps.pair_an_hour,
+                caller_an_hour=sent.caps.caller_an_hour,
+            ),
+            handover=HandoverRules(
+                mode=sent.handover.mode,
+                below_mos=sent.handover.below_mos,
+                above_mos=sent.handover.above_mos,
+            ),
+            recording=RecordingRules(
+                mode=sent.recording.mode,
+                retention=sent.recording.retention_days * _DAY,
+                announcement=sent.recording.announcement,
+            ),
         ),
     )
 
 
-def _secrets(sent: PoolIn) -> SecretsChange:
+def secrets_change(sent: PoolIn) -> SecretsChange:
     """What was left out stays; null removes it, and so does leaving out the whole hook."""
     static = sent.strangers.static
-    hook = sent.hook
+    hook, push = sent.hook, sent.push
     return SecretsChange(
         static=KEEP
         if "static" not in sent.strangers.model_fields_set
@@ -151,19 +182,30 @@ def _secrets(sent: PoolIn) -> SecretsChange:
         if static is None
         else Phone(static),
         hook_secret=None if hook is None else KEEP if hook.secret is None else hook.secret,
+        push_secret=None if push is None else KEEP if push.secret is None else push.secret,
     )
 
 
-def _check_url(url: str, services: Services) -> None:
-    try:
-        check_url(url, services.settings.outbound_allow)
-    except OutboundError as error:
-        raise errors.ValidationFailed(errors=[FieldError("hook.url", str(error))]) from None
+def check_hooks(sent: PoolIn, services: Services) -> None:
+    """Raise ValidationFailed where a hook's address may not be asked."""
+    for field, hook in (("hook.url", sent.hook), ("push.url", sent.push)):
+        try:
+            if hook is not None:
+                check_url(hook.url, services.settings.outbound_allow)
+        except OutboundError as error:
+            raise errors.ValidationFailed(errors=[FieldError(field, str(error))]) from None
 
 
-def _out(conn: Connection, pool: Pool, secrets: PoolSecrets) -> PoolOut:
+def pool_out(conn: Connection, pool: Pool, secrets: PoolSecrets) -> PoolOut:
+    """The pool as it is sent out: of its secrets, only whether they are there."""
     size, rules = numbers.size(conn, pool.name), pool.rules
-    ours, theirs, shown, hook = rules.numbers, rules.strangers, rules.listings, rules.hook
+    ours, theirs, shown, hook, push = (
+        rules.numbers,
+        rules.strangers,
+        rules.listings,
+        rules.hook,
+        rules.push,
+    )
     return PoolOut(
         name=pool.name,
         cool_down_s=pool.cool_down // _SECOND,
@@ -212,6 +254,30 @@ def _out(conn: Connection, pool: Pool, secrets: PoolSecrets) -> PoolOut:
             on_failure="open" if hook.fail_open else "closed",
             secret_set=secrets.hook_secret is not None,
         ),
+        app=AppRulesOut(ring_s=rules.app.ring_s),
+        push=None
+        if push is None
+        else PushOut(
+            url=push.url,
+            deadline_ms=push.deadline_ms,
+            wake_s=push.wake_s,
+            secret_set=secrets.push_secret is not None,
+        ),
+        caps=CapRulesOut(
+            unanswered_in_row=rules.caps.unanswered_in_row,
+            pair_an_hour=rules.caps.pair_an_hour,
+            caller_an_hour=rules.caps.caller_an_hour,
+        ),
+        handover=HandoverRulesOut(
+            mode=rules.handover.mode,
+            below_mos=rules.handover.below_mos,
+            above_mos=rules.handover.above_mos,
+        ),
+        recording=RecordingRulesOut(
+            mode=rules.recording.mode,
+            retention_days=rules.recording.retention // _DAY,
+            announcement=rules.recording.announcement,
+        ),
         numbers_active=size.active,
         numbers_draining=size.draining,
         numbers_reserved=size.reserved,
@@ -258,8 +324,9 @@ ROUTES: Final = (
         answers=PoolOut,
         parameters=(_NAME,),
         missing=errors.PoolNotFound,
-        description="Replaces all rules but the secrets: `strangers.static` and `hook.secret` stay "
-        "as they are where they are left out. Sessions that exist keep their times and numbers; "
-        "the rules hold for new ones, and for the calls to come.",
+        errors=(errors.ExtensionsInUse,),
+        description="Replaces all rules but the secrets: `strangers.static`, `hook.secret` and "
+        "`push.secret` stay as they are where they are left out. Sessions that exist keep their "
+        "times and numbers; the rules hold for new ones, and for the calls to come.",
     ),
 )

@@ -15,6 +15,7 @@ from api import errors
 from api.errors import ApiError, FieldError
 from masking import errors as domain
 from masking.errors import MaskingError
+from masking.live import LiveRefused
 from storage.errors import StorageError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -30,6 +31,8 @@ def problem_response(error: ApiError, request_id: str) -> web.Response:
         "error_id": error.error_id,
         "request_id": request_id,
     }
+    if error.reason is not None:
+        document["reason"] = error.reason
     if error.errors:
         document["errors"] = [{"field": one.field, "detail": one.detail} for one in error.errors]
     return web.Response(
@@ -42,6 +45,8 @@ def api_error(error: Exception) -> ApiError | None:
     match error:
         case ApiError():
             return error
+        case LiveRefused():
+            return errors.CannotNow(reason=error.reason.value)
         case MaskingError():
             return _masking(error)
         case StorageError():
@@ -90,6 +95,7 @@ _DOMAIN: Final[dict[str, type[ApiError]]] = {
     domain.TrunkExists.error_id: errors.TrunkExists,
     domain.TrunkInUse.error_id: errors.TrunkInUse,
     domain.NumberTaken.error_id: errors.NumberTaken,
+    domain.ExtensionsInUse.error_id: errors.ExtensionsInUse,
     domain.PoolExhausted.error_id: errors.PoolExhausted,
 }
 _STORAGE: Final[dict[str, Callable[[], ApiError]]] = {

@@ -9,16 +9,25 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from api.auth import Keyring
+from api.calls_up import CallsUp
+from api.console.running import Console
 from api.errors import ApiError
+from api.exports import Exports
+from api.in_app.limits import Rates
+from api.in_app.streams import Streams
+from api.in_app.tokens import Tokens
 from api.metrics import ApiMetrics
 from api.schemas.common import NoBody, NoQuery
 from api.services import Services
+from masking.model import Language
+from storage.apps import AppCredential
+from storage.audit import Action
 from storage.keys import ApiKey, KeyRole
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -31,14 +40,24 @@ class Tag(StrEnum):
     SESSIONS = "Sessions"
     LISTINGS = "Listing numbers"
     BLOCKS = "Blocks"
+    IN_APP = "In-app calls"
+    APP = "App"
     CALLS = "Calls"
+    RECORDINGS = "Recordings"
     LIVE_CALLS = "Live calls"
+    ANALYTICS = "Analytics"
     WEBHOOKS = "Webhooks"
     TRUNKS = "Trunks"
     POOLS = "Pools"
     NUMBERS = "Numbers"
+    PERSONAL = "Personal data"
     KEYS = "Keys"
+    AUDIT = "Audit"
     SERVICE = "Service"
+
+
+Write = Callable[[bytes], Awaitable[None]]
+Pour = Callable[[Write], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +69,7 @@ class Answer:
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     replayed: bool = False  # it was given before; nothing was done this time
+    stream: Pour | None = None  # what follows the head, as long as it takes
 
 
 def answer(model: BaseModel, status: int = 200) -> Answer:
@@ -61,6 +81,8 @@ NOTHING = Answer(204)
 
 Work = Callable[[Connection], Answer]
 Commit = Callable[[Work], Awaitable[Answer]]
+Effect = Callable[[], Awaitable[Answer]]
+Once = Callable[[Effect], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +94,24 @@ class Pages:
     reference_csp: str  # Content-Security-Policy
 
 
+class Live(Protocol):
+    """Streams that keys open."""
+
+    @property
+    def logs(self) -> Streams:
+        """Of users' call logs."""
+
+    @property
+    def histories(self) -> Streams:
+        """Of conversations' histories."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    async def close(self) -> None:
+        """End them all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """What the API itself keeps while it runs."""
@@ -81,6 +121,13 @@ class Running:
     keyring: Keyring
     metrics: ApiMetrics
     rotation: Iterator[int]  # rises by one with every session
+    tokens: Tokens
+    rates: Rates
+    streams: Streams
+    live: Live
+    calls_up: CallsUp
+    exports: Exports
+    console: Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +137,7 @@ class Request(Generic[BodyT, QueryT]):
     services: Services
     running: Running
     now: datetime  # UTC, whole milliseconds
+    method: str
     path: Mapping[str, str]
     query: QueryT = field(repr=False)
     body: BodyT = field(repr=False)
@@ -98,6 +146,13 @@ class Request(Generic[BodyT, QueryT]):
     commit: Commit
     """Run `work` as one transaction. On a POST with an Idempotency-Key, the answer is kept in that
     same transaction and given again to the same request, without doing the work twice."""
+    once: Once
+    """The same for an effect outside the database: done once at most. If it raises, it was not."""
+    holder: AppCredential | None = None  # of the token, on a route of the app
+    language: Language = Language.RU  # of texts for people, from `Accept-Language`
+    last_event_id: str | None = None  # as the reader of a stream sent it
+    range: str | None = None  # the header `Range`, as it was sent
+    if_range: str | None = None
 
 
 Handler = Callable[[Request[Any, Any]], Awaitable[Answer]]
@@ -116,6 +171,14 @@ class PathParameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the audit log keeps of a key whose role may not do this; of `{id}` in the path."""
+
+    action: Action
+    object_kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A method of a path."""
 
@@ -126,7 +189,7 @@ class Route:
     tag: Tag
     handler: Handler
     roles: frozenset[KeyRole] | None  # besides admin, who may all; None: no key is needed
-    answers: type[BaseModel] | str | None  # a model; a media type of something else; None: no body
+    answers: type[BaseModel] | str | None  # a model; media types of something else; None: no body
     status: int = 200
     body: type[BaseModel] = NoBody
     query: type[BaseModel] = NoQuery
@@ -136,6 +199,9 @@ class Route:
     description: str = ""
     location: str = ""  # of what a 201 made, from the fields of the answer
     unready: bool = False  # it also answers 503, with the same model
+    app: bool = False  # for apps with their token, and for nobody else
+    body_optional: bool = False  # no body is as good as an empty object
+    refusal: Refusal | None = None  # None: who may not is told so, and that is all
 
     @property
     def has_body(self) -> bool:
@@ -144,4 +210,6 @@ class Route:
 
     def may(self, role: KeyRole) -> bool:
         """Whether a key of `role` may use the route."""
+        if self.app:
+            return False
         return self.roles is None or role is KeyRole.ADMIN or role in self.roles

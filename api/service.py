@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, literal, select
-
 from api import metrics
+from api.health import check_all
 from api.routing import Answer, Request, Route, Tag, answer
 from api.schemas.common import NoBody, NoQuery
 from api.schemas.service import Alive, CheckOut, Ready
-from api.services import Health, Probe, Services
-from storage import headroom
+from api.services import Services
+from storage import apps, headroom
 from storage.errors import StorageError
 from storage.headroom import Gauge
 
@@ -41,16 +40,18 @@ async def metrics_text(request: Request[NoBody, NoQuery]) -> Answer:
     checks = {name: (health.ok, health.gauges) for name, health in found.items()}
     lines = [*request.running.metrics.lines(), *metrics.health_lines(checks)]
     lines += metrics.pool_lines(await _pools(request.services))
+    lines += metrics.app_lines(len(request.running.streams), await _credentials(request))
     lines.append("")
     return Answer(200, "\n".join(lines).encode(), content_type=metrics.MEDIA_TYPE)
 
 
-async def check_all(services: Services) -> Mapping[str, Health]:
-    """What every probe finds, each within its deadline."""
-    probes: dict[str, Probe] = {"database": lambda: _database(services), **services.health}
-    timeout_s = services.settings.probe_timeout_s
-    found = await asyncio.gather(*(_check(probe, timeout_s) for probe in probes.values()))
-    return dict(zip(probes, found, strict=True))
+async def _credentials(request: Request[NoBody, NoQuery]) -> int | None:
+    services, now = request.services, request.now
+    try:
+        async with asyncio.timeout(services.settings.probe_timeout_s):
+            return await services.db.read(lambda conn: apps.live_count(conn, now))
+    except (TimeoutError, StorageError):
+        return None
 
 
 async def _pools(services: Services) -> Sequence[Gauge]:
@@ -60,24 +61,6 @@ async def _pools(services: Services) -> Sequence[Gauge]:
             return await services.db.read(headroom.gauges)
     except (TimeoutError, StorageError):
         return ()
-
-
-async def _check(probe: Probe, timeout_s: float) -> Health:
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await probe()
-    except TimeoutError:
-        return Health(ok=False, detail="no answer in time")
-    except Exception as error:  # noqa: BLE001 (a broken probe is a finding, whatever broke it)
-        return Health(ok=False, detail=type(error).__name__)
-
-
-async def _database(services: Services) -> Health:
-    def work(conn: Connection) -> None:
-        conn.execute(select(literal(1)))
-
-    await services.db.read(work)
-    return Health(ok=True)
 
 
 async def openapi(request: Request[NoBody, NoQuery]) -> Answer:

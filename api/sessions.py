@@ -30,7 +30,7 @@ from masking.digits import SECRET_BYTES
 from masking.ids import session_id
 from masking.lifecycle import SessionDraft
 from masking.model import Card, Lease, Listing, Participant, Phone, Session
-from storage import conversations, sessions
+from storage import consent, conversations, sessions
 from storage.keys import ApiKey, KeyRole
 
 _ENTROPY_BYTES: Final = 10
@@ -79,7 +79,7 @@ async def get_session(request: Request[NoBody, NoQuery]) -> Answer:
 
 
 async def change_session(request: Request[SessionPatch, NoQuery]) -> Answer:
-    """Let it end at another time; name its conversation. All of it or nothing."""
+    """Let it end at another time; name its conversation; consent. All of it or nothing."""
     now, wanted, sent = request.now, request.path["id"], request.body
     ttl = None if sent.ttl_s is None else timedelta(seconds=sent.ttl_s)
     until = sent.expires_at if ttl is None else now + ttl
@@ -89,6 +89,8 @@ async def change_session(request: Request[SessionPatch, NoQuery]) -> Answer:
             sessions.extend(conn, wanted, until, now, ttl=ttl, ttl_from=sent.ttl_from)
         if sent.conversation_id is not None:
             _name(conn, request.services, wanted, sent.conversation_id)
+        if sent.recording_consent is not None:
+            consent.change(conn, wanted, sent.recording_consent)
         return _present(conn, request, wanted)
 
     return await request.commit(work)
@@ -200,6 +202,7 @@ def _participant_out(session: Session, one: Participant, app: str, see: Insight)
         name=one.card.name,
         rating=one.card.rating,
         facts=dict(one.card.facts),
+        recording_consent=one.recording_consent,
         dial=_dial_out(lease, app, see),
         why=dict(lease.why) if lease is not None and see.reasons else None,
     )
@@ -229,18 +232,22 @@ def draft_of(sent: SessionIn) -> SessionDraft:
                 user_id=one.user_id,
                 phone=None if one.phone is None else Phone(one.phone),
                 card=Card(name=one.name, rating=one.rating, facts=tuple(one.facts.items())),
+                recording_consent=one.recording_consent,
             )
             for one in sent.participants
         ),
         pool=sent.pool if sent.pools is None else sent.pools[0],
         ttl=timedelta(seconds=sent.ttl_s),
-        listing=None if sent.listing is None else Listing(sent.listing.id, sent.listing.title),
+        listing=None
+        if sent.listing is None
+        else Listing(sent.listing.id, sent.listing.title, sent.listing.category),
         channel_policy=sent.channel_policy,
         ttl_from=sent.ttl_from,
         hard_ttl=None if sent.hard_ttl_s is None else timedelta(seconds=sent.hard_ttl_s),
         more_pools=() if sent.pools is None else tuple(dict.fromkeys(sent.pools))[1:],
         wishes=(_wish(first), _wish(second)),
         same_number_as=sent.same_number_as,
+        variant=sent.variant,
     )
 
 

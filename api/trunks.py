@@ -114,14 +114,22 @@ async def list_trunks(request: Request[NoBody, PageQuery]) -> Answer:
 
 
 async def _applied(services: Services, made: Answer) -> Answer:
-    """Tell the node. A node that is away takes what is stored when it comes back."""
+    taken = "now" if await tell_node(services) else "later"
+    return replace(made, headers={**made.headers, APPLIED: taken})
+
+
+async def tell_node(services: Services) -> bool:
+    """Tell the node; whether it took the change.
+
+    A node that is away takes what is stored when it comes back.
+    """
     try:
         async with asyncio.timeout(services.settings.trunks_timeout_s):
             await services.trunks_changed()
     except (TimeoutError, OSError, StorageError) as error:
         _log.warning("the node has not taken the trunks yet: %s", type(error).__name__)
-        return replace(made, headers={**made.headers, APPLIED: "later"})
-    return replace(made, headers={**made.headers, APPLIED: "now"})
+        return False
+    return True
 
 
 def trunk_out(trunk: Trunk) -> TrunkOut:

@@ -32,6 +32,7 @@ from storage import webhooks
 from storage.errors import ConstraintViolated
 from storage.keys import KeyRole
 from storage.outbox import owe
+from storage.vault import Vault
 from storage.webhooks import Webhook
 
 _NONCE_BYTES: Final = 32
@@ -49,22 +50,29 @@ async def make_webhook(request: Request[WebhookIn, NoQuery]) -> Answer:
     secret = _derive(request.bearer, nonce)
 
     def work(conn: Connection) -> Answer:
-        try:
-            made = webhooks.add(
-                conn,
-                vault,
-                webhook_id=made_id,
-                url=sent.url,
-                events=sent.events,
-                description=sent.description,
-                secret=secret,
-                now=now,
-            )
-        except ConstraintViolated:
-            raise errors.TooManyWebhooks from None
+        made = keep(conn, vault, made_id, sent, secret, now)
         return answer(WebhookMade(**_out(made, request).model_dump(), secret=nonce.hex()), 201)
 
     return _with_secret(request.bearer, await request.commit(work))
+
+
+def keep(
+    conn: Connection, vault: Vault, made_id: str, sent: WebhookIn, secret: str, now: datetime
+) -> Webhook:
+    """Keep a new webhook. Raises TooManyWebhooks."""
+    try:
+        return webhooks.add(
+            conn,
+            vault,
+            webhook_id=made_id,
+            url=sent.url,
+            events=sent.events,
+            description=sent.description,
+            secret=secret,
+            now=now,
+        )
+    except ConstraintViolated:
+        raise errors.TooManyWebhooks from None
 
 
 async def list_webhooks(request: Request[NoBody, PageQuery]) -> Answer:
@@ -173,16 +181,17 @@ def _out(webhook: Webhook, request: Request[Any, Any]) -> WebhookOut:
         description=webhook.description,
         enabled=webhook.enabled,
         disabled_why=webhook.disabled_why,
-        receiver=_receiver(webhook, request),
+        receiver=receiver_of(webhook, request.now),
         previous_secret_until=until if until is not None and until > request.now else None,
         created_at=webhook.created_at,
         updated_at=webhook.updated_at,
     )
 
 
-def _receiver(webhook: Webhook, request: Request[Any, Any]) -> Receiver:
+def receiver_of(webhook: Webhook, now: datetime) -> Receiver:
+    """How the webhook's receiver fares."""
     until = webhook.open_until
-    paused = until if until is not None and until > request.now else None
+    paused = until if until is not None and until > now else None
     return Receiver(
         state=_state(webhook, paused),
         failures=webhook.failures,

@@ -29,8 +29,11 @@ class ApiError(Exception):
         *,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        reason: str | None = None,
     ) -> None:
+        """`reason`: a word for programs, where one `error_id` has several causes."""
         super().__init__(detail or self.advice)
         self.detail = detail or self.advice
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+        self.reason = reason

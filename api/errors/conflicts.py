@@ -110,6 +110,17 @@ class NumberTaken(Conflict):
     advice = "Delete it there first."
 
 
+class ExtensionsInUse(Conflict):
+    """Whoever was given a longer extension could not dial it any more."""
+
+    error_id = "extensions_in_use"
+    title = "Longer extensions are in use in the pool"
+    advice = (
+        "Leave `extension_length` as it is until the sessions and listings with longer ones have "
+        "ended and cooled down, or make another pool with shorter ones for what is new."
+    )
+
+
 class NumberInUse(Conflict):
     """Leases hold the number."""
 
@@ -150,6 +161,34 @@ class TooManyCallerNumbers(Conflict):
     advice = "Withdraw one first, or wait until one was used."
 
 
+class CannotNow(Conflict):
+    """The call cannot be begun or handed over at this moment; `reason` says why."""
+
+    error_id = "cannot_now"
+    title = "That call cannot be made now"
+    advice = "See `reason`: it may pass, or another way may be open."
+
+
+class CallElsewhere(Conflict):
+    """The call is on a node that another process controls."""
+
+    error_id = "call_elsewhere"
+    title = "The call is on another node"
+    advice = "Send the request to the process that runs the role `controller` on that node."
+
+    def __init__(self, node: str) -> None:
+        """`node`: its public name."""
+        super().__init__(f"It is on {node}. {self.advice}", reason=node)
+
+
+class NoNodeHere(Conflict):
+    """This process controls no node."""
+
+    error_id = "no_node_here"
+    title = "This process controls no node"
+    advice = "Send the request to a process that runs the roles `controller` and `api`."
+
+
 class LastAdminKey(Conflict):
     """Without it nobody could administer."""
 
@@ -167,3 +206,51 @@ class IdempotencyInFlight(Conflict):
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": "1"})
+
+
+class VersionMoved(Conflict):
+    """The record was corrected by somebody else meanwhile."""
+
+    error_id = "version_moved"
+    title = "The record has another version by now"
+    advice = "Read the call again, and correct the version that you see."
+
+
+class NothingToCorrect(Conflict):
+    """The record says so already."""
+
+    error_id = "nothing_to_correct"
+    title = "The record says that already"
+    advice = "Give at least one field that differs from the record."
+
+
+class CorrectionRefused(Conflict):
+    """What is known of the call speaks against it."""
+
+    error_id = "correction_refused"
+    title = "What is known of the call speaks against it"
+    advice = "A call can be `answered` only if it was: `answered_at` says so."
+
+
+class RotationUnderWay(Conflict):
+    """One rotation after the other."""
+
+    error_id = "rotation_under_way"
+    title = "The vault's key is being rotated already"
+    advice = "Wait until GET /v1/vault says that the rotation is done, or what it waits for."
+
+
+class VaultFixed(Conflict):
+    """The keys are from no file that this process may change."""
+
+    error_id = "vault_fixed"
+    title = "The vault's key file cannot be changed from here"
+    advice = "Give the process write access to vault.key and its folder."
+
+
+class SeveralPeople(Conflict):
+    """A phone of several users says of none of them that it is to be erased."""
+
+    error_id = "several_people"
+    title = "Several users have this phone"
+    advice = "Ask for each of the users by id; the dry run names them."

@@ -111,3 +111,19 @@ class CallerNumberNotFound(NotFound):
     error_id = "caller_number_not_found"
     title = "No such caller number"
     advice = "It was used, or its time is over: list those that there are."
+
+
+class CredentialNotFound(NotFound):
+    """The user has no live credential of this name."""
+
+    error_id = "credential_not_found"
+    title = "No such credential"
+    advice = "It has expired or was revoked, or the user is another one."
+
+
+class ErasureNotFound(NotFound):
+    """No erasure with this id."""
+
+    error_id = "erasure_not_found"
+    title = "There is no such erasure"
+    advice = "Check the id: it was in the answer that began the erasure."

@@ -109,6 +109,18 @@ class IdempotencyKeyReused(ApiError):
     )
 
 
+class RateLimited(ApiError):
+    """The holder of this token asks too often."""
+
+    status = 429
+    error_id = "rate_limited"
+    title = "Too many requests"
+    advice = "Nothing was done. Try again after the seconds in `Retry-After`."
+
+    def __init__(self, retry_after_s: int = 1) -> None:
+        super().__init__(headers={"Retry-After": str(retry_after_s)})
+
+
 class PoolExhausted(ApiError):
     """No number of the pool is free for a participant."""
 

@@ -22,10 +22,11 @@ from api.outbound import message, retry
 from api.outbound.addresses import Allowed
 from api.outbound.client import OutboundClient, Reply, post_signed
 from api.outbound.errors import OutboundError
-from storage import deliveries, webhooks
+from storage import sending, webhooks
 from storage.database import Database
-from storage.deliveries import Condition, State, Taken, Tried, Try
+from storage.deliveries import State, Try
 from storage.errors import StorageError
+from storage.sending import Condition, Taken, Tried
 from storage.vault import Vault
 from storage.webhooks import Webhook
 
@@ -158,9 +159,9 @@ class Courier:
             tried = [_judge(one) for one in ended]
             after = self._keep(conn, webhook, tried, draw, now, until)
             at_most = retry.open_at_once(after, most) - self._under_way
-            if at_most <= 0 or not deliveries.due(after, now):
+            if at_most <= 0 or not sending.due(after, now):
                 return _Errand([], "", (), until), tried
-            taken = deliveries.take(conn, self._id, now=now, until=until, at_most=at_most)
+            taken = sending.take(conn, self._id, now=now, until=until, at_most=at_most)
             secrets = webhooks.secrets_of(conn, house.vault, self._id, now) if taken else ()
             return _Errand(taken, webhook.url, secrets, until), tried
 
@@ -176,7 +177,7 @@ class Courier:
         webhook = webhooks.get(conn, self._id)
         if webhook is None:
             return True
-        return room > 0 and deliveries.due(webhook, now) and deliveries.waits(conn, self._id, now)
+        return room > 0 and sending.due(webhook, now) and sending.waits(conn, self._id, now)
 
     def _keep(
         self,
@@ -190,15 +191,15 @@ class Courier:
         """Keep what came of the tries, and how the receiver fares; the webhook as it is then."""
         if not tried:
             return webhook
-        deliveries.settle(conn, self._id, tried, now)
+        sending.settle(conn, self._id, tried, now)
         outcomes = [
             retry.Outcome(one.result.at, ok=retry.succeeded(one.result.status)) for one in tried
         ]
         fares = retry.condition(webhook, outcomes, draw)
         if _worth_keeping(webhook, fares):
-            deliveries.keep_condition(conn, self._id, fares)
+            sending.keep_condition(conn, self._id, fares)
         if webhook.failures >= retry.TRIPS and not fares.failures:
-            deliveries.hurry(conn, self._id, now=now, taken_until=until)
+            sending.hurry(conn, self._id, now=now, taken_until=until)
         if any(one.result.status == retry.GONE for one in tried) and webhook.enabled:
             webhooks.disable(conn, self._id, "gone", now)
         return webhooks.get(conn, self._id) or webhook

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from storage.deliveries import Condition
+from storage.sending import Condition
 from storage.webhooks import Webhook
 
 GIVE_UP: Final = timedelta(days=3)  # after it was due first, or was asked for again

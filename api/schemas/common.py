@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from api.schemas.patterns import IDENTIFIER, NAME, PHONE, TEXT
+from api.schemas.patterns import CATEGORY, IDENTIFIER, NAME, PHONE, TEXT
 from masking import e164
 from masking.errors import InvalidPhone
 from masking.model import Phone
@@ -89,7 +89,20 @@ PhoneField = Annotated[
 ]
 IdField = Annotated[str, Field(pattern=IDENTIFIER, examples=["u-1"])]
 NameField = Annotated[str, Field(pattern=NAME, examples=["default"])]
+CategoryField = Annotated[
+    str,
+    Field(
+        pattern=CATEGORY,
+        description="What analytics counts it under: one of few, and nothing of a person",
+        examples=["cars"],
+    ),
+]
 ShortText = Annotated[str, Field(min_length=1, max_length=80, pattern=TEXT)]
+RatingField = Annotated[float, Field(ge=0, le=5)]
+FactsField = Annotated[
+    dict[ShortText, ShortText],
+    Field(max_length=8, json_schema_extra={"additionalProperties": False}),
+]
 LongText = Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT)]
 Moment = Annotated[datetime, Field(description="RFC 3339, UTC", examples=["2026-11-22T10:00:00Z"])]
 MomentIn = Annotated[
@@ -134,4 +147,7 @@ class Problem(Out):
     detail: str = Field(description="What to do")
     error_id: str = Field(description="Stable; made for programs", examples=["validation_failed"])
     request_id: str = Field(description="For questions to the operator")
+    reason: str | None = Field(
+        default=None, description="A word for programs, where one `error_id` has several causes"
+    )
     errors: tuple[ErrorField, ...] = Field(default=(), description="The fields that are wrong")

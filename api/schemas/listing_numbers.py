@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from api.schemas.common import (
     WHOLE,
+    FactsField,
     IdField,
     In,
     LongText,
@@ -21,6 +22,7 @@ from api.schemas.common import (
     Out,
     PageQuery,
     PhoneField,
+    RatingField,
     ShortText,
 )
 from api.schemas.sessions import MAX_TTL_S, MIN_TTL_S, ListingIn, ListingOut
@@ -38,17 +40,8 @@ class SellerIn(In):
     user_id: IdField
     phone: PhoneField = Field(description="Never sent out again")
     name: ShortText | None = Field(default=None, description="Shown to callers")
-    rating: Annotated[float, Field(ge=0, le=5)] | None = Field(
-        default=None, description="Shown to callers"
-    )
-    facts: Annotated[
-        dict[ShortText, ShortText],
-        Field(
-            max_length=8,
-            description="Trust facts shown to callers",
-            json_schema_extra={"additionalProperties": False},
-        ),
-    ] = Field(default_factory=dict)
+    rating: RatingField | None = Field(default=None, description="Shown to callers")
+    facts: FactsField = Field(default_factory=dict, description="Trust facts shown to callers")
 
 
 class RotationIn(In):

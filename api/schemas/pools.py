@@ -14,16 +14,22 @@ from pydantic_core import PydanticCustomError
 
 from api.schemas.common import WHOLE, In, Out, PhoneField
 from api.schemas.patterns import WEB_URL
+from api.schemas.pool_recordings import RecordingRulesIn, RecordingRulesOut
 from masking.areas import is_area
 from masking.model import Language
 from masking.rules import (
+    AppRules,
+    CapRules,
     EndingRules,
     Exhausted,
+    Handover,
+    HandoverRules,
     HookRules,
     Late,
     ListingRules,
     NumberRules,
     PinRules,
+    PushRules,
     Sticky,
     Stranger,
     StrangerRules,
@@ -35,6 +41,10 @@ _STRANGERS: Final = StrangerRules()
 _LISTINGS: Final = ListingRules()
 _ENDING: Final = EndingRules()
 _HOOK: Final = HookRules(url="")
+_APP: Final = AppRules()
+_PUSH: Final = PushRules(url="")
+_CAPS: Final = CapRules()
+_HANDOVER: Final = HandoverRules()
 _YEAR_S: Final = 31_536_000
 _WHSEC: Final = r"^whsec_[A-Za-z0-9+/]{32,88}={0,2}$"
 
@@ -191,6 +201,63 @@ class HookIn(In):
     )
 
 
+class AppRulesIn(In):
+    """Calls that ring in an app."""
+
+    ring_s: Annotated[
+        int, _seconds(5, 120, "How long the apps ring before the plan goes on"), WHOLE
+    ] = _APP.ring_s
+
+
+class PushIn(In):
+    """The hook by which the platform wakes an app that is not registered."""
+
+    url: Annotated[str, Field(pattern=WEB_URL, max_length=2048)] = Field(
+        examples=["https://shop.example/wake"]
+    )
+    deadline_ms: Annotated[int, Field(ge=100, le=10_000), WHOLE] = _PUSH.deadline_ms
+    wake_s: Annotated[
+        int, _seconds(1, 60, "How long the app is waited for; a refused push ends it"), WHOLE
+    ] = _PUSH.wake_s
+    secret: Annotated[str, Field(pattern=_WHSEC), AfterValidator(_secret)] | None = Field(
+        default=None,
+        description="It signs the pushes (Standard Webhooks). Never sent out again; left out, "
+        "the one that was sent before stays",
+    )
+
+
+class CapRulesIn(In):
+    """How often somebody may call; 0: no limit."""
+
+    unanswered_in_row: Annotated[
+        int,
+        Field(ge=0, le=100, description="Calls of one side of a session that nobody answered"),
+        WHOLE,
+    ] = _CAPS.unanswered_in_row
+    pair_an_hour: Annotated[
+        int, Field(ge=0, le=1000, description="Calls of one user to another"), WHOLE
+    ] = _CAPS.pair_an_hour
+    caller_an_hour: Annotated[
+        int, Field(ge=0, le=10_000, description="Calls of one user to anybody"), WHOLE
+    ] = _CAPS.caller_an_hour
+
+
+class HandoverRulesIn(In):
+    """When a side of a call that is up is offered another way."""
+
+    mode: Handover = Field(
+        default=_HANDOVER.mode,
+        description="Their app is offered an ordinary call, it is made without asking, or only "
+        "on request",
+    )
+    below_mos: Annotated[float, Field(ge=1, le=4.5, description="ITU-T G.107, over a window")] = (
+        _HANDOVER.below_mos
+    )
+    above_mos: Annotated[
+        float, Field(ge=1, le=4.5, description="Well again; more than `below_mos`")
+    ] = _HANDOVER.above_mos
+
+
 class PoolIn(In):
     """The rules of a pool; what is left out gets its default."""
 
@@ -203,6 +270,11 @@ class PoolIn(In):
     listings: ListingRulesIn = Field(default_factory=ListingRulesIn)
     ending: EndingRulesIn = Field(default_factory=EndingRulesIn)
     hook: HookIn | None = None
+    app: AppRulesIn = Field(default_factory=AppRulesIn)
+    push: PushIn | None = None
+    caps: CapRulesIn = Field(default_factory=CapRulesIn)
+    handover: HandoverRulesIn = Field(default_factory=HandoverRulesIn)
+    recording: RecordingRulesIn = Field(default_factory=RecordingRulesIn)
 
 
 class NumberRulesOut(Out):
@@ -265,6 +337,37 @@ class HookOut(Out):
     secret_set: bool
 
 
+class AppRulesOut(Out):
+    """Calls that ring in an app."""
+
+    ring_s: int
+
+
+class PushOut(Out):
+    """The hook by which the platform wakes an app."""
+
+    url: str
+    deadline_ms: int
+    wake_s: int
+    secret_set: bool
+
+
+class CapRulesOut(Out):
+    """How often somebody may call; 0: no limit."""
+
+    unanswered_in_row: int
+    pair_an_hour: int
+    caller_an_hour: int
+
+
+class HandoverRulesOut(Out):
+    """When a side of a call that is up is offered another way."""
+
+    mode: Handover
+    below_mos: float
+    above_mos: float
+
+
 class PoolOut(Out):
     """A pool."""
 
@@ -278,6 +381,11 @@ class PoolOut(Out):
     listings: ListingRulesOut
     ending: EndingRulesOut
     hook: HookOut | None
+    app: AppRulesOut
+    push: PushOut | None
+    caps: CapRulesOut
+    handover: HandoverRulesOut
+    recording: RecordingRulesOut
     numbers_active: int = Field(description="Numbers that new leases may get")
     numbers_draining: int
     numbers_reserved: int = Field(description="Numbers only for those who ask for them")

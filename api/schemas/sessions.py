@@ -12,6 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from api.schemas.common import (
     WHOLE,
+    CategoryField,
+    FactsField,
     IdField,
     In,
     LongText,
@@ -21,9 +23,11 @@ from api.schemas.common import (
     Out,
     PageQuery,
     PhoneField,
+    RatingField,
     ShortText,
 )
 from api.schemas.texts import refuse_phones
+from masking.funnel import Variant
 from masking.lifecycle import MAX_TTL, MIN_TTL
 from masking.model import ChannelPolicy, Role, SessionState, TtlFrom
 
@@ -36,6 +40,7 @@ class ListingIn(In):
 
     id: IdField
     title: LongText | None = None
+    category: CategoryField | None = None
 
 
 class ParticipantIn(In):
@@ -53,17 +58,14 @@ class ParticipantIn(In):
         examples=["+74951110001"],
     )
     name: ShortText | None = Field(default=None, description="Shown to the other side")
-    rating: Annotated[float, Field(ge=0, le=5)] | None = Field(
-        default=None, description="Shown to the other side"
+    rating: RatingField | None = Field(default=None, description="Shown to the other side")
+    facts: FactsField = Field(
+        default_factory=dict, description="Trust facts shown to the other side"
     )
-    facts: Annotated[
-        dict[ShortText, ShortText],
-        Field(
-            max_length=8,
-            description="Trust facts shown to the other side",
-            json_schema_extra={"additionalProperties": False},
-        ),
-    ] = Field(default_factory=dict)
+    recording_consent: bool = Field(
+        default=False,
+        description="Their calls of this session may be recorded, where the pool asks for consent",
+    )
 
 
 def _participants(value: list[ParticipantIn]) -> list[ParticipantIn]:
@@ -109,6 +111,11 @@ class SessionIn(In):
         description="From creation; neither calls nor changes let it live longer. At least `ttl_s`",
     )
     channel_policy: ChannelPolicy = ChannelPolicy.APP_THEN_GSM
+    variant: Variant | None = Field(
+        default=None,
+        description="What its people had before them to call with, for analytics. Without it: as "
+        "its first call came, an app or the platform being a Call button, all others a number",
+    )
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
@@ -127,6 +134,7 @@ class SessionIn(In):
         texts = [("conversation_id", self.conversation_id)]
         if self.listing is not None:
             texts += [("listing.id", self.listing.id), ("listing.title", self.listing.title or "")]
+            texts.append(("listing.category", self.listing.category or ""))
         for index, one in enumerate(self.participants):
             at = f"participants[{index}]"
             texts += [(f"{at}.user_id", one.user_id), (f"{at}.name", one.name or "")]
@@ -147,13 +155,28 @@ class SessionPatch(In):
     conversation_id: IdField | None = Field(
         default=None, description="The name of a conversation that is held; given once"
     )
+    recording_consent: (
+        Annotated[
+            dict[IdField, bool],
+            Field(
+                min_length=1,
+                max_length=2,
+                description="By `user_id`: given, or withdrawn for the calls to come",
+                json_schema_extra={"additionalProperties": False},
+                examples=[{"u-1": True}],
+            ),
+        ]
+        | None
+    ) = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if self.ttl_s is not None and self.expires_at is not None:
             raise PydanticCustomError("one_of", "give either ttl_s or expires_at")
-        if not self.ends and self.conversation_id is None:
-            raise PydanticCustomError("one_of", "give ttl_s, expires_at, ttl_from, conversation_id")
+        if not self.ends and self.conversation_id is None and self.recording_consent is None:
+            raise PydanticCustomError(
+                "one_of", "give ttl_s, expires_at, ttl_from, conversation_id, recording_consent"
+            )
         return self
 
     @property
@@ -198,6 +221,7 @@ class ParticipantOut(Out):
     name: str | None
     rating: float | None
     facts: dict[str, str]
+    recording_consent: bool
     dial: DialOut
     why: dict[str, str] | None = Field(
         description="How the number was chosen. For operator and admin keys, null for others",
@@ -227,7 +251,9 @@ class SessionOut(Out):
     ttl_from: TtlFrom
     ttl_s: int
     hard_expires_at: Moment | None = Field(description="Nothing lets it live longer")
-    last_call_at: Moment | None = Field(description="When its last call ended")
+    last_call_at: Moment | None = Field(
+        description="When its last call ended; where the pool recycles, also when one began"
+    )
     closed_at: Moment | None
     closed_why: str | None = Field(
         description="`recycled`: a participant's new session took its place; null: it was asked for"

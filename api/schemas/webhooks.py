@@ -14,6 +14,11 @@ from storage.deliveries import State
 Event = Literal[
     "call.ended",
     "call.missed",
+    "call.quality",
+    "call.handover",
+    "call.corrected",
+    "recording.ready",
+    "recording.failed",
     "call.late",
     "session.opened",
     "session.ending",
@@ -22,6 +27,8 @@ Event = Literal[
     "pool.low",
     "pin.locked",
     "phone.enrolled",
+    "alarm.raised",
+    "alarm.cleared",
 ]
 UrlField = Annotated[
     str,
