@@ -12,9 +12,21 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 endif
 BIN := .venv/bin
 TOOLBOX := $(BIN)/python -m maskline.toolbox
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# Tests of what runs inside their own process, where coverage is measured; the others start Asterisk
+# and its callers, and mostly wait for them: more of them at a time.
+# The torture compares times: nothing else runs beside it.
+TORTURE := tests/e2e/test_torture.py
+INSIDE := tests/unit tests/contract tests/integration/cdr tests/integration/storage tests/integration/delivery
+AROUND = $(INSIDE:%=--ignore=%) --ignore=$(TORTURE) tests
+PYTEST := $(BIN)/python -m pytest --dist loadfile
+# What fails beside others gets a second turn alone: all that compete for two cores can be late.
+define turns
+$(PYTEST) $(2) --junitxml=build/$(1).xml $(3); failed=$$?; \
+if test $$failed = 1; then echo "== $(1): once more, alone, what failed beside others"; \
+  $(PYTEST) -n 0 --last-failed --junitxml=build/$(1)-alone.xml $(3); failed=$$?; fi
+endef
 BENCH_LIMIT_S ?= 900
-CHECKS := lint format types layers dialplan openapi
+CHECKS := lint format types layers dialplan openapi typescript
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -22,7 +34,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help setup run test check bench lock clean python venv-run venv-dev tools $(CHECKS)
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 python:
 	@test -n "$(PYTHON)" || { echo "maskline: Python 3.11 or newer is needed: apt-get install python3" >&2; exit 1; }
@@ -36,6 +48,7 @@ venv-dev: python
 tools:
 	@$(TOOLBOX) install
 	@$(TOOLBOX) prompts
+	@$(TOOLBOX) web
 
 setup: venv-run tools
 
@@ -45,7 +58,10 @@ run: setup
 test: venv-dev tools
 	@$(TOOLBOX) testkit
 	@mkdir -p build
-	$(BIN)/python -m pytest --cov --cov-report= --junitxml=build/junit.xml $(PYTEST_ARGS) tests
+	@$(call turns,inside,-n 2 --cov --cov-report=,$(INSIDE)); inside=$$failed; \
+	$(PYTEST) -n 0 -rP --junitxml=build/torture.xml $(TORTURE); torture=$$?; \
+	$(call turns,around,-n 3,$(AROUND)); \
+	exit $$((inside + torture + failed))
 	$(BIN)/coverage report --include='storage/*'
 	$(BIN)/coverage report --include='masking/*' --fail-under=95
 	$(BIN)/coverage report --include='cdr/*' --fail-under=95
@@ -64,6 +80,8 @@ dialplan: tools
 	$(BIN)/maskline asterisk lint
 openapi:
 	$(BIN)/python -m api.openapi --check docs/openapi.json
+typescript:
+	$(TOOLBOX) web check
 
 bench: venv-dev tools
 	@for file in $$(grep -l '__main__' bench/*.py | sort); do \
@@ -72,8 +90,8 @@ bench: venv-dev tools
 	done
 
 lock: venv-dev
-	@for file in build run dev; do \
-	  case $$file in build) from=requirements/build.in ;; dev) from="--all-extras pyproject.toml" ;; *) from=pyproject.toml ;; esac; \
+	@for file in build node run dev; do \
+	  case $$file in build | node) from=requirements/$$file.in ;; dev) from="--all-extras pyproject.toml" ;; *) from=pyproject.toml ;; esac; \
 	  $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    $$from -o requirements/$$file.txt || exit 1; \

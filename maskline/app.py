@@ -13,33 +13,43 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 import uvloop
+from aiohttp import web
 
-from cdr.ingest import Ingester
+from api.in_app.bus import Bus
+from api.in_app.redis_bus import RedisBus
+from cdr.beside import Beside
+from cdr.ingest import Ingester, IngestSettings
 from maskline import instance
 from maskline.data_folder import DataFolder
 from maskline.deliver_part import DeliverPart
-from maskline.errors import MasklineError, PartFailed
+from maskline.errors import MasklineError, PartFailed, SettingsRefused
 from maskline.http_part import HttpPart
 from maskline.instance import Instance
 from maskline.node_part import NodePart, NoNode
+from maskline.recording_part import RecordingPart
 from maskline.settings import Settings
 from maskline.store import Store, open_store, utc_now
 from maskline.upkeep import all_chores, keep_tidy
+from maskline.vault_keeper import KeeperSettings, VaultKeeper
 from storage.errors import StorageError
+from storage.retention import Terms
 from telephony.ami import AmiError
 from telephony.errors import TelephonyError
 from telephony.layout import Layout, load_identity, make_folders
 
 _log = logging.getLogger("maskline")
 DRAIN_S = 20.0  # for the event file, at the end
+AFTER_S = 10.0  # for what was begun once calls could be made, to end in order
 
 
 class Role(StrEnum):
@@ -53,21 +63,27 @@ class Role(StrEnum):
 
 Say = Callable[[str], None]
 AfterReady = Callable[[Settings], Coroutine[Any, Any, None]]
+Guests = Mapping[str, web.Application]
 
 
 def run_app(
-    settings: Settings, roles: AbstractSet[Role], say: Say, after_ready: AfterReady | None = None
+    settings: Settings,
+    roles: AbstractSet[Role],
+    say: Say,
+    after_ready: AfterReady | None = None,
+    guests: Callable[[], Guests] = dict,
 ) -> int:
     """Run `roles` until SIGTERM or SIGINT; 0. Raises MasklineError and the rooms' own errors.
 
-    `after_ready` is run once calls can be made; whatever becomes of it, the rest goes on.
+    `after_ready` is run once calls can be made; whatever becomes of it, the rest goes on. `guests`
+    gives what HTTP serves besides, by path.
     """
     _tune_interpreter()
     with (
         DataFolder(settings.data, roles),
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop,
     ):
-        loop.run(_App(settings, roles, say, after_ready).run())
+        loop.run(_App(settings, roles, say, after_ready, guests).run())
     return 0
 
 
@@ -86,14 +102,23 @@ class _App:
     """One process."""
 
     def __init__(
-        self, settings: Settings, roles: AbstractSet[Role], say: Say, after_ready: AfterReady | None
+        self,
+        settings: Settings,
+        roles: AbstractSet[Role],
+        say: Say,
+        after_ready: AfterReady | None,
+        guests: Callable[[], Guests],
     ) -> None:
         self._settings = settings
         self._roles = roles
         self._say = say
         self._after_ready = after_ready
+        self._guests = guests
+        self._bus = _bus(settings)
         self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()  # asked to stop once more
         self._starting: asyncio.Task[None] | None = None
+        self._after: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """From nothing to nothing."""
@@ -117,14 +142,14 @@ class _App:
         """Take the HTTP port before anything else is begun."""
         if Role.API not in self._roles:
             return None
-        http = HttpPart(self._settings)
+        http = HttpPart(self._settings, self._guests())
         stack.callback(http.let_go)
         return http
 
     def _open_node(self, stack: AsyncExitStack, store: Store) -> NodePart | None:
         if Role.CONTROLLER not in self._roles:
             return None
-        node = NodePart(self._settings, store)
+        node = NodePart(self._settings, store, self._bus)
         stack.callback(node.let_go)
         return node
 
@@ -143,7 +168,8 @@ class _App:
         node: NodePart | None,
     ) -> None:
         deliver = self._deliver(stack, store)
-        ingester = self._ingester(store, node, deliver)
+        ingester, recorder = self._readers(store, node, deliver)
+        self._build(http, store, node, ingester, deliver, recorder)
         parts: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as tasks:
 
@@ -152,18 +178,23 @@ class _App:
 
             try:
                 self._starting = asyncio.current_task()
+                if isinstance(self._bus, RedisBus):
+                    own("the bus", self._bus.run())
                 if node is not None:
                     await node.start(own)
-                if ingester is not None:
+                own("vault keys", self._keeper(store).run())
+                if ingester is not None and recorder is not None:
                     own("ingest", ingester.run())
+                    own("recordings", recorder.run())
                 if deliver is not None:
                     own("deliver", deliver.run())
                 if Role.API in self._roles:
-                    chores = all_chores(store.vault, secrets.token_bytes)
+                    terms = _terms(self._settings)
+                    chores = all_chores(store.vault, secrets.token_bytes, terms)
                     every_s = self._settings.upkeep_s
                     own("upkeep", keep_tidy(store.db, utc_now, chores, every_s=every_s))
                 if http is not None:
-                    await http.start(store, node or NoNode(), ingester, deliver)
+                    await http.start()
                 self._starting = None
                 if not self._stop.is_set():
                     self._ready(tasks, http)
@@ -177,6 +208,20 @@ class _App:
             for part in parts:
                 part.cancel()
 
+    def _build(
+        self,
+        http: HttpPart | None,
+        store: Store,
+        node: NodePart | None,
+        ingester: Ingester | None,
+        deliver: DeliverPart | None,
+        recorder: RecordingPart | None,
+    ) -> None:
+        """Before the node is started: once callers wait for this loop, nothing may hold it up."""
+        if http is not None:
+            door = node or NoNode(self._settings)
+            http.build(store, door, self._bus, ingester, deliver, recorder)
+
     def _ready(self, tasks: asyncio.TaskGroup, http: HttpPart | None) -> None:
         settings = self._settings
         if http is None:
@@ -187,7 +232,8 @@ class _App:
         )
         self._say(f"ready http://{settings.http}")
         if self._after_ready is not None:
-            tasks.create_task(self._afterwards(self._after_ready), name="after ready")
+            work = self._afterwards(self._after_ready)
+            self._after = tasks.create_task(work, name="after ready")
 
     async def _afterwards(self, work: AfterReady) -> None:
         stopped = asyncio.ensure_future(self._stop.wait())
@@ -202,10 +248,18 @@ class _App:
     async def _take_down(
         self, http: HttpPart | None, node: NodePart | None, ingester: Ingester | None
     ) -> None:
-        """In order: nothing new, calls ended so that their records are whole, then the records."""
+        """In order: nothing new, calls ended so that their records are whole, then the records.
+
+        Calls may end by themselves for a while before, if the operator wants that.
+
+        What was begun once calls could be made goes before: it may still ask the API to tidy up.
+        """
+        if self._after is not None:
+            await asyncio.wait((self._after,), timeout=AFTER_S)
         if http is not None:
             await http.stop()
         if node is not None:
+            await node.drain(self._settings.drain_s, self._hurry)
             await node.stop()
         if ingester is not None:
             try:
@@ -213,20 +267,44 @@ class _App:
                     await ingester.drain()
             except TimeoutError:
                 _log.warning("the event file is not read to its end; the next start goes on")
+            finally:
+                await ingester.close()
 
-    def _ingester(
+    def _keeper(self, store: Store) -> VaultKeeper:
+        layout = Layout.of(self._settings.data)
+        reads = Role.INGEST in self._roles
+        settings = KeeperSettings(
+            name=f"{socket.gethostname()} {os.getpid()}",
+            turns=Role.API in self._roles,
+            node=load_identity(layout, secrets.token_hex).name if reads else None,
+            spool=layout.spool if reads else None,
+        )
+        return VaultKeeper(store.db, store.vault, utc_now, settings)
+
+    def _readers(
         self, store: Store, node: NodePart | None, deliver: DeliverPart | None
-    ) -> Ingester | None:
+    ) -> tuple[Ingester, RecordingPart] | tuple[None, None]:
+        """What reads from the node's disk: its events, and what was recorded."""
         if Role.INGEST not in self._roles:
-            return None
+            return None, None
         if node is not None:
-            name, spool = node.node.name, node.node.layout.spool
+            name, layout = node.node.name, node.node.layout
         else:
             layout = Layout.of(self._settings.data)
             make_folders(layout)
-            name, spool = load_identity(layout, secrets.token_hex).name, layout.spool
+            name = load_identity(layout, secrets.token_hex).name
         owed = deliver.wake if deliver is not None else lambda: None
-        return Ingester(store.db, store.vault, spool, name, utc_now, on_owed=owed)
+        recorder = RecordingPart(self._settings, store, name, layout.recordings, owed)
+
+        def kept() -> None:
+            owed()
+            recorder.wake()
+
+        keys = store.vault.path
+        beside = None if keys is None else Beside(self._settings.database, keys)
+        how = IngestSettings(app_host=self._settings.app_host)
+        ingester = Ingester(store.db, store.vault, layout.spool, name, utc_now, how, kept, beside)
+        return ingester, recorder
 
     async def _part(self, name: str, work: Coroutine[Any, Any, object]) -> None:
         """A part, which ends only when all is taken down. Raises PartFailed if before."""
@@ -244,10 +322,32 @@ class _App:
 
     def _asked_to_stop(self) -> None:
         if self._stop.is_set():
+            self._hurry.set()
             return
         self._stop.set()
         if self._starting is not None:
             self._starting.cancel()
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        sessions=timedelta(days=settings.keep_sessions_days),
+        history=timedelta(days=settings.keep_history_days),
+        call_log=timedelta(days=settings.keep_call_log_days),
+        caller_phones=timedelta(days=settings.keep_caller_phones_days),
+        records=timedelta(days=settings.keep_records_days),
+        sip=timedelta(days=settings.sip_ladder_days),
+    )
+
+
+def _bus(settings: Settings) -> Bus | RedisBus:
+    """What carries events to apps: over Redis where there is one, for there may be others then."""
+    if settings.redis_url is None:
+        return Bus()
+    try:
+        return RedisBus(settings.redis_url)
+    except ValueError:
+        raise SettingsRefused("setting redis_url: this is no URL of a Redis") from None
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

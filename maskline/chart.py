@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")
+COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00")
 _INK: Final = "#7f7f7f"  # readable on white and on black
 _WIDTH: Final = 720
 _LEFT, _RIGHT, _TOP, _BAR, _GAP, _GROUP_GAP = 150, 90, 84, 18, 4, 22

@@ -39,7 +39,7 @@ from masking.known import (
 from masking.lifecycle import SessionDraft
 from masking.listing import Link, LinkRefusal
 from masking.model import Phone, ProxyNumber, Session
-from masking.notice import Notice, NoticeKind
+from masking.notice import Notice, NoticeKind, session_opened
 from maskline.hook import CALLER, HookAnswer
 from storage import enrolments, links, outbox, sessions, strangers
 from storage.enrolments import BY_PIN, BY_PLATFORM
@@ -136,7 +136,9 @@ class Clerk:
         if answer.session is not None:
             opened, user_id = self._open(conn, answer, dialling, now)
             wanted = opened.id
-            outbox.owe(conn, _opened(opened, number, user_id, now))
+            sides = {one.user_id == user_id: one for one in opened.participants}
+            both = sides.get(True), sides.get(False)
+            outbox.owe(conn, session_opened(opened, "hook", (number.e164, ""), both, now))
         if wanted is None:
             raise _Senseless
         held = self._as_whom(conn, wanted, number, caller, user_id)
@@ -214,34 +216,6 @@ def _draft(answer: HookAnswer, caller: Phone | None) -> tuple[SessionDraft, int 
         return draft_of(SessionIn.model_validate_json(json.dumps(sent))), mine
     except ValidationError:
         raise _Senseless from None
-
-
-def _opened(session: Session, number: ProxyNumber, user_id: str | None, now: datetime) -> Notice:
-    sides = {one.user_id == user_id: one for one in session.participants}
-    caller, callee = sides.get(True), sides.get(False)
-    listing = session.listing
-    return Notice(
-        kind=NoticeKind.SESSION_OPENED,
-        key=f"session.opened:{session.id}",
-        at=now,
-        conversation_id=session.conversation_id,
-        data={
-            "session_id": session.id,
-            "conversation_id": session.conversation_id,
-            "conversation_held": session.conversation_held,
-            "why": "hook",
-            "listing_number_id": None,
-            "listing": None if listing is None else {"id": listing.id, "title": listing.title},
-            "number": number.e164,
-            "extension": "",
-            "caller": _who(caller),
-            "callee": _who(callee),
-        },
-    )
-
-
-def _who(one: Any) -> dict[str, Any] | None:  # noqa: ANN401
-    return None if one is None else {"role": one.role.value, "user_id": one.user_id}
 
 
 def _locked(

@@ -21,6 +21,7 @@ from maskline.errors import NotRunning
 from maskline.prompts import LANGUAGES, NAMES
 from maskline.settings import Address, Settings
 from maskline.toolbox import ToolboxError, ToolboxSettings, find_asterisk, find_sipp
+from maskline.toolbox.web import CONSOLE, find_web, has_sources
 from storage.database import open_database
 from storage.errors import StorageError
 from storage.migration import config
@@ -78,7 +79,20 @@ def _tools() -> Iterable[Finding]:
     def sipp() -> str:
         return f"{find_sipp(settings).argv[-1]} (for the demo)"
 
-    return (_tool("Asterisk", asterisk), _tool("SIPp", sipp))
+    def softphone() -> str:
+        if find_web(settings) is None:
+            raise ToolboxError("the web softphone is not built: run make setup")
+        return "built, served at /softphone/"
+
+    def console() -> str:
+        if find_web(settings, part=CONSOLE) is None:
+            raise ToolboxError("script and style of the console are not built: run make setup")
+        return "built, served at /console/"
+
+    tools = (_tool("Asterisk", asterisk), _tool("SIPp", sipp))
+    # A Maskline that was installed without its sources has none to serve.
+    pages = (_tool("softphone", softphone), _tool("console", console))
+    return (*tools, *pages) if has_sources() else tools
 
 
 def _tool(what: str, look: Callable[[], str]) -> Finding:
@@ -144,8 +158,21 @@ def _ports(settings: Settings, running: instance.Instance | None) -> Iterable[Fi
             flag = "--http" if kind is socket.SOCK_STREAM else "--sip"
             text = f"{address}: {reason}" if reason else f"{address} is free"
             yield Finding(what, ok=not reason, detail=text, mend=f"give another {flag} HOST:PORT")
+    for what, own in (("WS port", settings.ws), ("SIP/TLS port", settings.sip_tls)):
+        if own is not None:
+            yield _app_port(what, own, running)
     text = f"{settings.rtp}: {settings.calls_at_once} calls at once"
     yield Finding("RTP ports", ok=True, detail=text)
+
+
+def _app_port(what: str, address: Address, running: instance.Instance | None) -> Finding:
+    """A port for apps, where the operator chose one."""
+    reason = _why_not(address, socket.SOCK_STREAM)
+    if reason and running is not None:
+        return Finding(what, ok=True, detail=f"{address} (held by this Maskline)")
+    setting = "ws" if what == "WS port" else "sip_tls"
+    text = f"{address}: {reason}" if reason else f"{address} is free"
+    return Finding(what, ok=not reason, detail=text, mend=f"mend setting {setting}")
 
 
 def _why_not(address: Address, kind: socket.SocketKind) -> str:

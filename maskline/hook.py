@@ -21,7 +21,7 @@ from masking.known import Answer, Why
 from masking.model import Listing, Phone
 from masking.rules import HookRules
 
-__all__ = ["Asking", "HookAnswer", "Platform", "PlatformHook", "read_answer"]
+__all__ = ["Asking", "HookAnswer", "Platform", "PlatformHook", "Post", "posting", "read_answer"]
 
 _log = logging.getLogger("maskline.hook")
 MOST_ASKED: Final = 64
@@ -87,6 +87,15 @@ Post = Callable[[str, str, str, bytes, float], Awaitable[Reply]]
 """(url, secret, message id, body, deadline in s) -> reply. Raises OutboundError."""
 
 
+def posting(client: OutboundClient) -> Post:
+    """A way to post through `client`."""
+
+    async def post(url: str, secret: str, name: str, body: bytes, deadline_s: float) -> Reply:
+        return await post_signed(client, url, (secret,), name, body, deadline_s)
+
+    return post
+
+
 class PlatformHook:
     """Asks over HTTP."""
 
@@ -97,11 +106,7 @@ class PlatformHook:
     @classmethod
     def over(cls, client: OutboundClient) -> PlatformHook:
         """Asks through `client`."""
-
-        async def post(url: str, secret: str, name: str, body: bytes, deadline_s: float) -> Reply:
-            return await post_signed(client, url, (secret,), name, body, deadline_s)
-
-        return cls(post)
+        return cls(posting(client))
 
     async def ask(self, rules: HookRules, secret: str | None, asking: Asking) -> HookAnswer:
         """See `Platform`."""

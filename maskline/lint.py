@@ -14,37 +14,56 @@ APPLICATIONS = frozenset(
     {
         *(
             "Answer",
+            "Bridge",
             "CELGenUserEvent",
+            "ChannelRedirect",
             "Dial",
+            "Echo",
             "Gosub",
             "Goto",
             "GotoIf",
             "Hangup",
             "HangupCauseClear",
         ),
-        *("NoOp", "Playback", "Progress", "Read", "Return", "Ringing", "Set", "UserEvent", "Wait"),
+        *(
+            "MixMonitor",
+            "NoOp",
+            "Pickup",
+            "Playback",
+            "Progress",
+            "Read",
+            "Return",
+            "Ringing",
+            "Set",
+        ),
+        *("StopMixMonitor", "UserEvent", "Wait"),
     }
 )
 FUNCTIONS = frozenset(
     {
         *("CALLERID", "CHANNEL", "EXISTS", "FILTER", "HANGUPCAUSE", "HANGUPCAUSE_KEYS", "IF"),
-        *("BASE64_ENCODE", "PJSIP_HEADER", "REGEX"),
+        "IMPORT",
+        *("BASE64_DECODE", "BASE64_ENCODE", "MASTER_CHANNEL", "PJSIP_HEADER", "REGEX", "SHIFT"),
+        "STRFTIME",
     }
 )
 # What a caller sent. Legal only inside BASE64_ENCODE(…) of a UserEvent: there it is plain text.
 FROM_OUTSIDE = re.compile(
     r"\$\{(?:CALLERID\((?!dnid\))|PJSIP_HEADER|CHANNEL\(pjsip|EXTEN\b|REDIRECTING|CONNECTEDLINE)"
 )
+# A third argument is a command that is run; a name of anything but ours may lead anywhere.
+TAPE = ",r(${M_PART}-${M_SAYS}.raw)t(${M_PART}-${M_HEARS}.raw)"
 # What a caller typed: read into one variable, cleaned at once, and handed on in the offer.
 TYPED = "M_TYPED"
 TYPED_ALLOWED = re.compile(r"\$\{FILTER\(0-9,\$\{M_TYPED\}\)\}|,Digits: \$\{M_TYPED\},")
 # Where calls of trunks come in: a fixed word there, such as `h`, would be a number to dial.
-DIALLED_INTO = frozenset({"from-trunk"})
-# Digits alone, counted one by one; or a fixed word of ours.
-EXTENSION = re.compile(r"_(?:\[\+0-9\]|\+)?X{1,15}|[a-z][a-z-]{0,30}")
+DIALLED_INTO = frozenset({"from-trunk", "from-app"})
+MAY_BE_DIALLED = frozenset({("from-app", "preflight")})
+# Digits alone, counted one by one; a session's id, likewise; or a fixed word of ours.
+EXTENSION = re.compile(r"_(?:\[\+0-9\]|\+)?X{1,15}|_ses_(?:\[0-9a-z\]){26}|[a-z][a-z-]{0,30}")
 NEVER_LOADED = (
-    *("app_system", "app_exec", "app_originate", "app_externalivr", "app_mixmonitor"),
-    *("func_shell", "func_curl", "func_env", "func_db", "func_odbc", "func_realtime", "func_lock"),
+    *("app_system", "app_exec", "app_originate", "app_externalivr"),
+    *("func_shell", "func_env", "func_db", "func_odbc", "func_realtime", "func_lock"),
     *("pbx_spool", "pbx_lua", "pbx_ael", "pbx_dundi", "res_agi", "res_fastagi", "res_ari"),
     *(
         "res_pjsip_messaging",
@@ -52,7 +71,8 @@ NEVER_LOADED = (
         "res_pjsip_diversion",
         "res_pjsip_send_to_voicemail",
     ),
-    *("chan_iax2", "chan_audiosocket", "chan_websocket", "res_http_websocket", "res_clialiases"),
+    *("chan_iax2", "chan_audiosocket", "chan_websocket", "res_clialiases", "res_http_media_cache"),
+    *("res_pjsip_endpoint_identifier_anonymous", "res_phoneprov", "res_http_post"),
 )
 # What must stand, and what a caller could do if it did not (see docs/threat-model.md).
 MUST_STAND = (
@@ -61,8 +81,19 @@ MUST_STAND = (
     ("pjproject.conf", "asterisk_error = 0", "unreadable messages are quoted in the log"),
     ("manager.conf", "eventfilter = !Forward:", "a 302's Contact breaks lines of events"),
     ("manager.conf", "timestampevents = yes", "an event cannot be told from a forged one"),
+    ("manager.conf", "webenabled = no", "apps reach AMI through the WebSocket listener"),
+    ("http.conf", "enable_static = no", "apps' listener serves Asterisk's files"),
+    ("http.conf", "enable_status = no", "apps' listener tells strangers what Asterisk it is"),
+    (
+        "pjsip.conf",
+        "endpoint_identifier_order = ip,header,auth_username,request_uri",
+        "a From makes a trunk or an app, or a stranger's request costs a look-up",
+    ),
+    ("pjsip.conf", "disable_multi_domain = yes", "every app is looked up twice"),
 )
-NEVER_GRANTED = frozenset({"all", "command", "agi", "config", "originate", "dialplan", "verbose"})
+NEVER_GRANTED = frozenset({"all", "command", "agi", "config", "dialplan", "verbose"})
+# With class `system` beside it, Originate runs programs; without, it rings phones.
+ORIGINATE_WITHOUT = "system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +145,7 @@ def _dialplan_faults(file: str, text: str) -> Iterator[Fault]:
         if context not in {one.context for one in steps}:
             yield Fault(file, number, f"there is no {context}")
         if into in DIALLED_INTO:
-            yield Fault(file, number, "what a trunk dials into includes nothing")
+            yield Fault(file, number, "what is dialled into includes nothing")
     targets = {(one.context, one.extension) for one in steps}
     labels = {(one.context, one.extension, one.label) for one in steps if one.label}
     for step in steps:
@@ -127,7 +158,9 @@ def _step_faults(
 ) -> Iterator[str]:
     if not EXTENSION.fullmatch(step.extension):
         yield "an extension takes digits, counted, and no arbitrary text"
-    if step.context in DIALLED_INTO and not step.extension.startswith("_"):
+    dialled = (step.context, step.extension)
+    fixed = step.context in DIALLED_INTO and not step.extension.startswith("_")
+    if fixed and dialled not in MAY_BE_DIALLED:
         yield "a fixed word can be dialled here"
     if step.application not in APPLICATIONS:
         yield f"application {step.application} is not among those allowed"
@@ -140,6 +173,8 @@ def _step_faults(
         yield "what a caller sent is read only within BASE64_ENCODE of a UserEvent"
     if step.application == "Read" and not step.arguments.startswith(f"{TYPED},"):
         yield f"what a caller types goes into {TYPED}"
+    if step.application == "MixMonitor" and step.arguments != TAPE:
+        yield f"what is recorded goes into {TAPE}, and no command follows"
     if f"{{{TYPED}" in TYPED_ALLOWED.sub("", step.arguments):
         yield "what a caller typed is cleaned, and handed on in the offer, and nothing else"
     if step.application in ("Goto", "Gosub", "GotoIf"):
@@ -211,6 +246,9 @@ def _forbidden_classes(text: str) -> Iterator[Fault]:
     for number, line in _lines(text):
         name, _, value = (part.strip() for part in line.partition("="))
         granted = {one.strip() for one in value.split(",")} & NEVER_GRANTED
+        classes = {one.strip() for one in value.split(",")}
+        if name == "write" and {"originate", ORIGINATE_WITHOUT} <= classes:
+            yield Fault("manager.conf", number, "classes originate and system together are a shell")
         if name in ("read", "write") and granted:
             yield Fault(
                 "manager.conf", number, f"class {', '.join(sorted(granted))} is a shell or more"

@@ -20,4 +20,11 @@ def node_settings(settings: Settings, prompts: Path | None) -> NodeSettings:
         max_calls=2 * settings.calls_at_once,  # Asterisk counts channels
         language=settings.language,
         prompts_dir=prompts,
+        ws_host=settings.ws.host if settings.ws else settings.http.host,
+        ws_port=settings.ws.port if settings.ws else None,
+        tls_cert=settings.tls_cert,
+        tls_key=settings.tls_key,
+        sip_tls=settings.sip_tls,
+        app_domain=settings.app_host,
+        sip_ladder=settings.sip_ladder,
     )

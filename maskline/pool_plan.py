@@ -13,11 +13,12 @@ from sqlalchemy import Connection
 
 from masking.errors import UnknownPool
 from masking.model import Pool
-from masking.planning import Crowd, Need, Wishes, needs_of_history, needs_of_traffic
+from masking.planning import Crowd, Need, Use, Wishes, needs_of_history, needs_of_traffic
 from masking.rules import Exhausted
 from maskline.chart import Group, bars
 from maskline.cli.common import table
 from storage import numbers, pool_history
+from storage.pool_history import Busy
 
 AT_MOST = 5_000  # participants whose past is read
 USUAL_COOL_DOWNS = tuple(timedelta(days=days) for days in (0, 1, 7, 30))
@@ -36,6 +37,14 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """How much of the past was looked at, where that was not enough."""
+
+    read: int  # participants, the busiest
+    sessions: int  # that one of the others had at most
+
+
+@dataclass(frozen=True, slots=True)
 class PoolPlan:
     """The answer."""
 
@@ -44,26 +53,46 @@ class PoolPlan:
     wishes: Wishes
     today: tuple[timedelta, Exhausted]  # the rules that are, or would be, in force
     size: int | None  # numbers that there are; None: not known
+    cut: Cut | None = None  # None: nobody was left out who could matter
 
 
-def from_history(conn: Connection, name: str, days: int, digits: float, now: datetime) -> PoolPlan:
-    """What the pool would have needed in the last so many days. Raises UnknownPool."""
+def from_history(
+    conn: Connection,
+    name: str,
+    days: int,
+    digits: float,
+    now: datetime,
+    *,
+    at_most: int = AT_MOST,
+) -> PoolPlan:
+    """What the pool would have needed in the last so many days, by its busiest participants.
+
+    Raises UnknownPool.
+    """
     pool = numbers.pool(conn, name)
     if pool is None:
         raise UnknownPool(name)
     begin = now - days * _DAY
     wishes = Wishes(_cool_downs(pool.cool_down), pool.rules.numbers.recycle_after, digits=digits)
     openings = pool_history.sessions_since(conn, name, begin)
-    lives = (
-        (one.sessions, partial(pool_history.uses, conn, name, begin, one.index))
-        for one in pool_history.busiest(conn, name, begin, at_most=AT_MOST)
-    )
+    busiest = pool_history.busiest(conn, name, begin, at_most=at_most + 1)
+    left_out: list[int] = []
+
+    def load(place: int, one: Busy) -> tuple[Use, ...]:
+        if place < at_most:
+            return pool_history.uses(conn, name, begin, one.index)
+        left_out.append(one.sessions)
+        return ()
+
+    lives = ((one.sessions, partial(load, place, one)) for place, one in enumerate(busiest))
+    needs = needs_of_history(lives, openings, wishes)
     return PoolPlan(
         title=f"Pool {name}: {openings:,} leases in the last {days} days",
-        needs=needs_of_history(lives, openings, wishes),
+        needs=needs,
         wishes=wishes,
         today=(pool.cool_down, pool.rules.numbers.exhausted),
         size=numbers.size(conn, name).active,
+        cut=Cut(at_most, left_out[0]) if left_out else None,
     )
 
 
@@ -128,12 +157,21 @@ def _legend(plan: PoolPlan) -> list[str]:
         "nobody is refused" if not wishes.refused else f"1 opening in {1 / wishes.refused:,.0f} is"
     )
     idle = spell(wishes.recycle_after)
+    cut = plan.cut
     return [
+        *([] if cut is None else [_left_out(cut), ""]),
         f"refuse        {nobody}" + ("" if not wishes.refused else " refused"),
         f"recycle_idle  the same, where a session that was idle for {idle} makes room",
         f"extension     at most {wishes.digits * 100:g} % of leases are dialled with digits",
         "*             the cool-down in force",
     ]
+
+
+def _left_out(cut: Cut) -> str:
+    return (
+        f"Only the {cut.read:,} busiest participants were looked at; the others had up to "
+        f"{cut.sessions:,} sessions each: where a figure is below {cut.sessions:,}, take that."
+    )
 
 
 def _savings(plan: PoolPlan) -> list[str]:

@@ -49,6 +49,11 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "gave-up-asking": "We could not connect your call. "
         "Please check the code in the app and call again.",
         "locked-out": "Too many wrong codes were entered. Please try again later.",
+        "quiet-hours": "The person you are calling takes no calls at this hour. "
+        "Please call later, or write in the app.",
+        "too-many-calls": "There have been too many calls. Please write in the app, or call later.",
+        "recorded": "This call is recorded.",
+        "recorded-for-quality": "This call is recorded for safety and quality.",
     },
     "ru": {
         "no-longer-serves": "Этот номер больше не обслуживает этот разговор. "
@@ -70,6 +75,12 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "no-digits": "Вы ничего не набрали. Попробуйте ещё раз.",
         "gave-up-asking": "Соединить вас не удалось. Проверьте код в приложении и перезвоните.",
         "locked-out": "Слишком много неверных кодов. Пожалуйста, попробуйте позже.",
+        "quiet-hours": "Абонент сейчас не принимает звонки. "
+        "Пожалуйста, позвоните позже или напишите в приложении.",
+        "too-many-calls": "Слишком много звонков. "
+        "Пожалуйста, напишите в приложении или позвоните позже.",
+        "recorded": "Разговор записывается.",
+        "recorded-for-quality": "Разговор записывается для безопасности и контроля качества.",
     },
 }
 # Before a call's limit both sides hear it: Hz and seconds of one of two beeps.

@@ -17,14 +17,15 @@ from typing import Final
 from sqlalchemy import Connection
 
 from masking import routing
-from masking.known import Answer, AskPlatform, OpenLink, RoutingFacts
+from masking.known import Answer, AskPlatform, Enquiry, LookUp, OpenLink, RoutingFacts
+from masking.model import Pool
 from masking.plan import Decision, Offer
 from masking.routing import Loads, Ruling
 from masking.trunks import Trunk
 from maskline.clerk import Clerk
 from maskline.hook import SILENT, Asking, HookAnswer, Platform
+from storage import reaching, strangers, trunks
 from storage import routing as stored
-from storage import strangers, trunks
 from storage.database import Database
 from storage.errors import NotAtOnce
 from storage.pool_rules import secrets_of
@@ -43,6 +44,11 @@ class TrunkBook:
         self._vault = vault
         self._version = -1
         self._trunks: tuple[Trunk, ...] = ()
+
+    @property
+    def trunks(self) -> tuple[Trunk, ...]:
+        """As they were last read; none if they never were."""
+        return self._trunks
 
     def read(self, conn: Connection) -> tuple[int, tuple[Trunk, ...]]:
         """Version and trunks as of `conn`; one small look-up when nothing has changed."""
@@ -91,33 +97,47 @@ class StoredRoutes:
         *,
         platform: Platform | None = None,
         busy: Callable[[], AbstractSet[str]] = frozenset,
+        devices: Callable[[str], tuple[str, ...]] = lambda _: (),
         entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        """`busy`: the ids of sessions that have a call up; `platform`: None is always silent."""
+        """`busy`: the ids of sessions that have a call up; `platform`: None is always silent.
+
+        `devices`: user names of a user's devices that are registered now.
+        """
         self._db = db
         self._vault = vault
         self._book = book
         self._clock = clock
         self._platform = platform
+        self._devices = devices
         self._clerk = Clerk(vault, entropy, busy)
 
     async def facts(self, offer: Offer) -> RoutingFacts:
         """All that is known about `offer`. Raises StorageError."""
-        return await self._db.look_up(lambda conn: self._known(conn, offer)[0])
+        facts = await self._db.look_up(lambda conn: self._known(conn, offer)[0])
+        return self._with_devices(facts)
 
     def decide_at_once(self, offer: Offer, loads: Loads) -> Decision | None:
         """See the controller's `Routes`."""
         try:
-            facts = self._db.peek(lambda conn: self._known(conn, offer)[0])
+            facts = self._with_devices(self._db.peek(lambda conn: self._known(conn, offer)[0]))
+            found = routing.rule(offer, facts, loads, self._clock())
+            if type(found) is LookUp:
+                wanted, known = found, facts
+                facts = self._db.peek(lambda conn: self._looked_up(conn, wanted, known))
+                found = routing.rule(offer, self._with_devices(facts), loads, self._clock())
         except NotAtOnce:
             return None
-        found = routing.rule(offer, facts, loads, self._clock())
         return found.decision if type(found) is Ruling and not found.deeds else None
 
     async def decide(self, offer: Offer, loads: Loads) -> Decision:
         """See the controller's `Routes`."""
         facts = await self.facts(offer)
         found = routing.rule(offer, facts, loads, self._clock())
+        if type(found) is LookUp:
+            wanted, known = found, facts
+            facts = await self._db.look_up(lambda conn: self._looked_up(conn, wanted, known))
+            found = routing.rule(offer, self._with_devices(facts), loads, self._clock())
         if type(found) is Ruling and not found.deeds:
             return found.decision
         return await self._settle(offer, loads, found)
@@ -126,6 +146,12 @@ class StoredRoutes:
         self, conn: Connection, offer: Offer, locking: datetime | None = None
     ) -> tuple[RoutingFacts, Dialling | None]:
         known = self._book.known(conn)
+        if offer.app is not None:
+            found = reaching.app_facts(conn, self._vault, offer.app, offer.called)
+            return replace(found, trunks=known), None
+        if offer.clicked is not None:
+            found = reaching.clicked_facts(conn, self._vault, offer.called, offer.clicked)
+            return replace(found, trunks=known), None
         trunk = routing.trunk_of(offer, known)
         if trunk is None:
             return RoutingFacts(trunks=known), None
@@ -133,14 +159,24 @@ class StoredRoutes:
         if who.number is None:
             return RoutingFacts(trunks=known), None
         dialling = Dialling(who.number, who.caller, offer.trunk, offer.asked, offer.digits)
-        found = stored.facts(conn, self._vault, dialling, locking=locking)
-        return replace(found, trunks=known), dialling
+        now = locking or self._clock()
+        found = stored.facts(conn, self._vault, dialling, trunks=known, now=now, locking=locking)
+        return found, dialling
+
+    def _looked_up(self, conn: Connection, wanted: LookUp, facts: RoutingFacts) -> RoutingFacts:
+        pool = facts.pool or Pool(wanted.session.pool)
+        return replace(facts, callee=reaching.look_up(conn, wanted, pool, self._clock()))
+
+    def _with_devices(self, facts: RoutingFacts) -> RoutingFacts:
+        """With the devices that are registered by now, where the callee ever had one."""
+        callee = facts.callee
+        if callee is None or callee.app_until is None:
+            return facts
+        return replace(facts, callee=replace(callee, devices=self._devices(callee.user_id)))
 
     # -- what has to be asked or written first ----------------------------------------------------
 
-    async def _settle(
-        self, offer: Offer, loads: Loads, found: Ruling | AskPlatform | OpenLink
-    ) -> Decision:
+    async def _settle(self, offer: Offer, loads: Loads, found: Ruling | Enquiry) -> Decision:
         """Ask and write until there is a decision that needs neither. Raises Unsettled."""
         ask = found if isinstance(found, AskPlatform) else None
         answer: HookAnswer | None = None
@@ -152,7 +188,8 @@ class StoredRoutes:
             ask = settled.ask
             if ask is None:
                 # The same facts at the same time: the same meaning, which is true by now.
-                ruling = routing.rule(offer, settled.facts, loads, now)
+                facts = self._with_devices(settled.facts)
+                ruling = routing.rule(offer, facts, loads, now)
                 if isinstance(ruling, Ruling):
                     return ruling.decision
         raise Unsettled
@@ -161,7 +198,7 @@ class StoredRoutes:
         self, conn: Connection, offer: Offer, answer: HookAnswer | None, now: datetime
     ) -> _Settled:
         """Read again, and carry out what the decision asks for, in this transaction."""
-        told = link = None
+        told = link = callee = None
         for _ in range(_ROUNDS):
             facts, dialling = self._known(conn, offer, now)
             if facts.number is None or dialling is None:
@@ -169,11 +206,13 @@ class StoredRoutes:
             if answer is not None and told is None:
                 told = self._clerk.told(conn, answer, dialling, facts.number, now)
                 continue  # a session may have been opened
-            facts = replace(facts, told=told, link=link)
+            facts = replace(facts, told=told, link=link, callee=callee or facts.callee)
             found = routing.rule(offer, facts, _Roomy(), now)
             match found:
                 case AskPlatform():
                     return _Settled(facts, found)
+                case LookUp():
+                    callee = self._looked_up(conn, found, facts).callee
                 case OpenLink() if dialling.caller is not None:
                     link = self._clerk.open_link(conn, found, dialling.caller, now)
                 case Ruling():

@@ -14,15 +14,21 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from api.console.alarms import rules_with
 from api.outbound import Allowed, allowed_networks
+from masking.staff import StaffRole
 from maskline.errors import SettingsRefused
 
 PREFIX = "MASKLINE_"
 FILE = "maskline.toml"
+_ICE_URL = re.compile(r"(?:stuns?|turns?):[A-Za-z0-9.:\[\]-]+(?:\?transport=(?:udp|tcp))?")
+_ISSUER = r"^(https://|http://(127\.\d+\.\d+\.\d+|localhost|\[::1\])[:/])[!-~]*[^?#]$"
+_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.\[\]:-]+")
 PORTS_A_CALL = 4  # RTP and RTCP of both legs
+CALLS_A_SECOND = 60  # begun, a processor: so many it was seen to carry
 # Read by others than this module: the set-up of tools, and where this file is.
 FOREIGN = frozenset({"CACHE", "APT_MIRROR", "APT_SUITE", "ASTERISK", "CONFIG"})
 
@@ -79,6 +85,56 @@ def _networks(given: object) -> object:
         raise ValueError("must be networks such as 10.1.0.0/16, with commas between") from None
 
 
+def _address(given: object) -> object:
+    """HOST:PORT, or nothing. Raises ValueError."""
+    return None if given is None or given == "" else Address.parse(given)
+
+
+def _urls(given: object) -> object:
+    """ICE servers (RFC 7064, 7065) from a list, or from text with commas between. ValueError."""
+    texts = given.split(",") if isinstance(given, str) else given
+    if not isinstance(texts, list | tuple) or not all(isinstance(one, str) for one in texts):
+        return texts
+    urls = tuple(one.strip() for one in texts if one.strip())
+    if not all(_ICE_URL.fullmatch(url) for url in urls):
+        raise ValueError("must be such as stun:HOST:3478 or turn:HOST:3478?transport=udp")
+    return urls
+
+
+def _origins(given: object) -> object:
+    """Origins (RFC 6454) from a list, or from text with commas between. Raises ValueError."""
+    texts = given.split(",") if isinstance(given, str) else given
+    if not isinstance(texts, list | tuple) or not all(isinstance(one, str) for one in texts):
+        return texts
+    origins = tuple(one.strip() for one in texts if one.strip())
+    if not all(_ORIGIN.fullmatch(one) for one in origins):
+        raise ValueError("must be origins such as https://shop.example, without a path")
+    return origins
+
+
+def _words(given: object) -> object:
+    """Words from a list, or from text with commas between them."""
+    if isinstance(given, str):
+        return tuple(one.strip() for one in given.split(",") if one.strip())
+    return given
+
+
+def _mapping(given: object) -> object:
+    """A mapping, or text such as ``a=b,c=d``. Raises ValueError."""
+    if not isinstance(given, str):
+        return given
+    pairs = [one.partition("=") for one in given.split(",") if one.strip()]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError("must be such as support=agent,leads=supervisor")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _alarms(given: dict[str, float]) -> dict[str, float]:
+    """Changes of the rules of alarms. Raises ValueError."""
+    rules_with(given)
+    return given
+
+
 class Settings(BaseSettings):
     """Everything an operator may choose."""
 
@@ -93,16 +149,49 @@ class Settings(BaseSettings):
     """``sqlite:///PATH`` or ``postgresql://…``; by default SQLite in the data folder."""
     public_host: str | None = None
     """HOST of the app addresses that sessions answer with; by default the SIP host."""
+    public_url: Annotated[str, Field(pattern=r"^https?://[!-~]+[^/]$")] | None = None
+    """Where apps reach this API from outside, ``https://HOST``; by default the HTTP address."""
+    app_origins: Annotated[tuple[str, ...], BeforeValidator(_origins)] = ()
+    """Web apps that may use /v1/app from a browser: https://shop.example,…; ``*``: any."""
+    credential_ttl_s: Annotated[int, Field(ge=60, le=2_592_000)] = 43_200
+    """How long an app's credential is good where the platform does not say."""
+    gsm_below_mos: Annotated[float, Field(ge=1, le=4.5)] = 3.1
+    """Below which expected score (ITU-T G.107) a call had better be an ordinary one."""
+    ws: Annotated[Address | None, BeforeValidator(_address)] = None
+    """Where apps in browsers come in; by default at the HTTP host, on a port that is kept."""
+    ws_url: Annotated[str, Field(pattern=r"^wss?://[!-~]{1,256}$")] | None = None
+    """What apps are told instead of `ws`, where something stands in front of it."""
+    tls_cert: Path | None = None
+    """Certificate chain (PEM) of `public_host`: apps then come in by wss."""
+    tls_key: Path | None = None
+    sip_tls: Annotated[Address | None, BeforeValidator(_address)] = None
+    """SIP over TLS for native apps, with the same certificate."""
+    stun_urls: Annotated[tuple[str, ...], BeforeValidator(_urls)] = ()
+    """``stun:HOST:PORT``, given to apps."""
+    turn_urls: Annotated[tuple[str, ...], BeforeValidator(_urls)] = ()
+    """``turn:HOST:PORT?transport=udp``: relays that take time-limited passwords (coturn's
+    ``use-auth-secret``) made with `turn_secret`."""
+    turn_secret: str | None = Field(default=None, repr=False)
     language: Literal["ru", "en"] = "ru"
     """Of the announcement when no controller says which."""
     route_timeout_s: Annotated[float, Field(ge=0.5, le=30)] = 3.0
     """How long an offer waits for its decision."""
+    drain_s: Annotated[float, Field(ge=0, le=7_200)] = 0.0
+    """How long calls that are up may go on when it is to stop; no new one is begun meanwhile."""
     max_calls: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Calls at once on this node."""
+    max_cps: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Calls that this node begins within a second; more are turned away at once, for a node that
+    takes more than it can carry answers all of them late. By default 60 for each processor."""
     upkeep_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
     """How often what is due is done: `session.ending`, numbers that rotate, what is over let go."""
     prompts: Path | None = None
     """Folder with announcements of your own: ru/maskline/…, en/maskline/…."""
+    recordings: Path | None = None
+    """Folder of recordings, encrypted; by default in the data folder. Nodes may share one."""
+    recording_workers: Annotated[int, Field(ge=1, le=16)] = 1
+    """Recordings compressed at once, each at the lowest priority: a processor does about 100 s of
+    talk in a second."""
     outbound_allow: Annotated[Allowed, BeforeValidator(_networks)] = ()
     """Networks that webhooks and hooks may go to although they are not public: 10.1.0.0/16,…;
     only there may a URL begin with http://."""
@@ -110,6 +199,50 @@ class Settings(BaseSettings):
     """``redis://…`` or ``unix://…``."""
     redis_stream: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")] | None = None
     """Name of a Redis stream that every event goes to, besides the webhooks."""
+    keep_sessions_days: Annotated[int, Field(ge=0, le=36_500)] = 400
+    """How long sessions and listing numbers are kept after they ended; 0: for good."""
+    keep_history_days: Annotated[int, Field(ge=0, le=36_500)] = 400
+    """How long calls stand in conversations' histories."""
+    keep_call_log_days: Annotated[int, Field(ge=0, le=36_500)] = 400
+    """How long calls stand in users' call logs."""
+    keep_caller_phones_days: Annotated[int, Field(ge=0, le=36_500)] = 90
+    """How long records hold the sealed phones of callers whom no session knew."""
+    keep_records_days: Annotated[int, Field(ge=0, le=36_500)] = 1100
+    """How long records say who was on a call; the rest of a record is nobody's, and stays."""
+    sip_ladder: bool = True
+    """Whether the SIP messages of calls are kept, for the console to show them."""
+    sip_ladder_days: Annotated[int, Field(ge=1, le=31)] = 7
+    """For how many days."""
+    trusted_proxies: Annotated[Allowed, BeforeValidator(_networks)] = ()
+    """Networks of the proxies in front of HTTP, whose X-Forwarded-For and -Proto are believed."""
+    console_idle_s: Annotated[int, Field(ge=60, le=86_400)] = 1_800
+    """A session of the console ends when it was not used for so long."""
+    console_session_s: Annotated[int, Field(ge=300, le=604_800)] = 43_200
+    """And so long after sign-in in any case."""
+    console_second_factor: Annotated[tuple[StaffRole, ...], BeforeValidator(_words)] = ()
+    """Roles that must have a second factor: supervisor,admin."""
+    alarms: Annotated[dict[str, float], BeforeValidator(_mapping), AfterValidator(_alarms)] = Field(
+        default_factory=dict
+    )
+    """When the board's alarms are raised and over: { "delivery_lag.raise_at" = 300 }, or
+    delivery_lag.raise_at=300,pool_low.raise_after_s=60 (docs/console.md)."""
+    oidc_issuer: Annotated[str, Field(pattern=_ISSUER)] | None = None
+    """The organisation's provider of sign-ins (OpenID Connect); http:// on this machine alone."""
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = Field(default=None, repr=False)
+    oidc_scopes: Annotated[tuple[str, ...], BeforeValidator(_words)] = (
+        "openid",
+        "profile",
+        "email",
+    )
+    oidc_name: Annotated[str, Field(min_length=1, max_length=40)] = "OpenID Connect"
+    """What the button is called."""
+    oidc_claim: str = "groups"
+    """Where the provider tells groups or roles; ``realm_access.roles``: inside another claim."""
+    oidc_roles: Annotated[dict[str, StaffRole], BeforeValidator(_mapping)] = Field(
+        default_factory=dict
+    )
+    """Which of them is which role here: { support = "agent" }; or support=agent,leads=admin."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod
@@ -134,8 +267,23 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             reason = str(first["msg"]).removeprefix("Value error, ")
-            name = str(first["loc"][0]) if first["loc"] else "settings"
-            raise SettingsRefused(f"setting {name}: {reason}") from None
+            where = f"setting {first['loc'][0]}: " if first["loc"] else ""
+            raise SettingsRefused(f"{where}{reason}") from None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """What belongs together is there together. Raises ValueError."""
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key belong together")
+        if self.sip_tls is not None and self.tls_cert is None:
+            raise ValueError("sip_tls needs tls_cert and tls_key")
+        if bool(self.turn_urls) != bool(self.turn_secret):
+            raise ValueError("turn_urls and turn_secret belong together")
+        if self.oidc_issuer and not (
+            self.oidc_client_id and self.oidc_client_secret and self.oidc_roles
+        ):
+            raise ValueError("oidc_issuer needs oidc_client_id, oidc_client_secret and oidc_roles")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -155,10 +303,25 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data.absolute() / 'maskline.db'}"
 
     @property
+    def recordings_folder(self) -> Path:
+        """Where recordings are kept."""
+        return self.recordings or self.data / "recordings"
+
+    @property
     def calls_at_once(self) -> int:
         """How many calls the node takes: as many as it may, and has RTP ports for."""
         ports = self.rtp.last - self.rtp.first + 1
         return max(1, min(self.max_calls, ports // PORTS_A_CALL))
+
+    @property
+    def begun_a_second(self) -> int:
+        """How many calls the node begins within a second."""
+        return self.max_cps or CALLS_A_SECOND * (os.cpu_count() or 1)
+
+    @property
+    def app_url(self) -> str:
+        """Where apps ask for themselves."""
+        return f"{self.public_url or f'http://{self.http}'}/v1/app"
 
     @property
     def app_host(self) -> str:

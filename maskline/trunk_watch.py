@@ -7,12 +7,12 @@ never keeps the others from being served.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Iterator
 
 from masking.trunks import Trunk
 from maskline.routes import TrunkBook
+from maskline.watching import Complaint, follow
 from storage.database import Database
 from storage.errors import StorageError
 from telephony.errors import BadTrunk, TelephonyError
@@ -33,21 +33,13 @@ class TrunkWatch:
         self._applied = -1
         self._nudge = asyncio.Event()
         self._done = asyncio.Event()
-        self._complaint = ""
+        self._complaint = Complaint(_log, "trunks are not applied yet")
 
     async def run(self) -> None:
         """Follow the stored trunks until cancelled."""
-        while True:
-            self._nudge.clear()
-            try:
-                await self.apply()
-            except (TelephonyError, StorageError) as error:
-                self._complain(str(error))
-            else:
-                self._complaint = ""
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
-                    await self._nudge.wait()
+        await follow(
+            self.apply, self._nudge, LOOK_EVERY_S, (TelephonyError, StorageError), self._complaint
+        )
 
     async def apply(self) -> None:
         """Tell the node of changed trunks. Raises TelephonyError, StorageError."""
@@ -74,9 +66,3 @@ class TrunkWatch:
                 _log.error("left out: %s", error)
                 continue
             yield trunk
-
-    def _complain(self, text: str) -> None:
-        """Once for the same trouble."""
-        if text != self._complaint:
-            _log.warning("trunks are not applied yet: %s", text)
-        self._complaint = text

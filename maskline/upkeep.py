@@ -10,16 +10,32 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
 
-from storage import coming_ends, idempotency, listings, pressure, sessions, tallies
+from cdr.erasure import carry_on
+from storage import (
+    alarms,
+    analytics_upkeep,
+    apps,
+    call_tallies,
+    coming_ends,
+    idempotency,
+    listings,
+    pressure,
+    retention,
+    sessions,
+    staff_attempts,
+    staff_sessions,
+    tallies,
+)
 from storage.database import Database
 from storage.errors import StorageError
 from storage.places import Entropy
+from storage.retention import DEFAULT_TERMS, Terms, Work
 from storage.vault import Vault
 
 _log = logging.getLogger("maskline.upkeep")
@@ -41,7 +57,7 @@ def _chore(name: str, work: Callable[..., int], at_once: int) -> Chore:
     return Chore(name, partial(work, at_most=at_once), at_once)
 
 
-def all_chores(vault: Vault, entropy: Entropy) -> tuple[Chore, ...]:
+def all_chores(vault: Vault, entropy: Entropy, terms: Terms = DEFAULT_TERMS) -> tuple[Chore, ...]:
     """Every chore there is; what the platform is told of comes first."""
 
     def rotate(conn: Connection, now: datetime, *, at_most: int) -> int:
@@ -56,7 +72,26 @@ def all_chores(vault: Vault, entropy: Entropy) -> tuple[Chore, ...]:
         _chore("forgetting answers", idempotency.sweep, 500),
         _chore("forgetting callers' days", tallies.sweep_days, 500),
         _chore("forgetting wrong digits", tallies.sweep_tries, 500),
+        _chore("forgetting credentials of apps", apps.sweep, 500),
+        _chore("forgetting hours that caps count", call_tallies.sweep_hours, 500),
+        _chore("forgetting runs of unanswered calls", call_tallies.sweep_runs, 500),
+        _chore("making days of hours that are counted", analytics_upkeep.roll_up, 500),
+        _chore("forgetting days that are counted", analytics_upkeep.sweep, 500),
+        _chore("forgetting sessions of the console", staff_sessions.sweep, 500),
+        _chore("forgetting attempts to sign in", staff_attempts.sweep, 500),
+        _chore("forgetting alarms that are over", alarms.sweep, 500),
+        Chore("erasing people", lambda conn, now: carry_on(conn, vault, now), 1),
+        *(
+            _chore(f"letting go of {kind}", partial(_let_go, kind, term, work), 200)
+            for kind, term, work in retention.kinds(terms)
+        ),
     )
+
+
+def _let_go(
+    kind: str, term: timedelta, work: Work, conn: Connection, now: datetime, *, at_most: int
+) -> int:
+    return retention.let_go(conn, kind, term, work, now, at_most=at_most)
 
 
 async def keep_tidy(

@@ -11,7 +11,7 @@ from maskline.client import ApiClient
 from maskline.settings import Settings
 
 T = TypeVar("T")
-GIVEN = ("data", "http", "sip", "rtp")
+GIVEN = ("data", "http", "sip", "ws", "rtp")
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:

@@ -22,8 +22,10 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 def demo(arguments: argparse.Namespace) -> int:
     """Place real calls against the Maskline that runs on the data folder."""
-    from maskline.demo.show import show  # noqa: PLC0415 (only the demo needs it)
+    from maskline.demo.desk import open_console  # noqa: PLC0415 (only the demo needs it)
+    from maskline.demo.show import show  # noqa: PLC0415 (likewise)
 
     settings = settings_of(arguments)
     asyncio.run(show(settings.data, dict(os.environ)))
+    print(asyncio.run(open_console(settings)))
     return 0

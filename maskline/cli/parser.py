@@ -12,7 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeAlias
 
-from maskline.cli.values import crowd, duration, moment, share
+from maskline.cli.record_options import add_export_options
+from maskline.cli.values import crowd, day, duration, moment, share
 
 Run = Callable[[argparse.Namespace], int]
 SERVE_ROLES = ("api", "controller", "ingest", "deliver")
@@ -26,10 +27,15 @@ def build_parser() -> argparse.ArgumentParser:
     _serving(commands)
     _looking(commands)
     _keys(commands)
+    _staff(commands)
     _numbers(commands)
     _pools(commands)
     _inspect(commands)
+    _person(commands)
     _trunks(commands)
+    _records(commands)
+    _recordings(commands)
+    _analytics(commands)
     _asterisk(commands)
     return parser
 
@@ -55,13 +61,45 @@ def _looking(commands: _Commands) -> None:
 
 
 def _keys(commands: _Commands) -> None:
-    group = _group(commands, "keys", "API keys")
+    group = _group(commands, "keys", "API keys, and the key of the vault")
     create = _command(group, "create", "make a key and print it", "keys", "create")
     create.add_argument("--role", required=True, choices=("platform", "staff", "operator", "admin"))
     create.add_argument("--name", required=True, help="whose it is, for people")
     _command(group, "list", "list keys", "keys", "show")
     revoke = _command(group, "revoke", "end a key", "keys", "revoke")
     revoke.add_argument("id", help="key_…")
+    rotate = _command(
+        group, "rotate", "rotate the vault's key, which phones are sealed with", "vault", "rotate"
+    )
+    rotate.add_argument("--no-wait", action="store_true", help="begin, and look later")
+    _command(group, "status", "say how far a rotation is", "vault", "status")
+
+
+def _staff(commands: _Commands) -> None:
+    group = _group(commands, "staff", "accounts of the console")
+    add = _command(group, "add", "make an account and print its first password", "staff", "add")
+    add.add_argument("login")
+    add.add_argument("--role", required=True, choices=("agent", "supervisor", "operator", "admin"))
+    add.add_argument("--name", help="as others see it (default: the login)")
+    languages = ("browser", "ru", "en")
+    add.add_argument("--language", default="browser", choices=languages, help="(default: browser)")
+    _command(group, "list", "list accounts", "staff", "show")
+    fresh = _command(group, "passwd", "print a new first password", "staff", "password")
+    fresh.add_argument("--reset-code", action="store_true", help="take the second factor off")
+    lock = _command(group, "lock", "shut an account out, at once", "staff", "lock")
+    unlock = _command(group, "unlock", "let an account in again", "staff", "unlock")
+    for command in (fresh, lock, unlock):
+        command.add_argument("login")
+
+
+def _recordings(commands: _Commands) -> None:
+    group = _group(commands, "recordings", "recordings of calls")
+    verify = _command(
+        group, "verify", "hold every recording against its file", "recordings", "verify"
+    )
+    verify.add_argument("--quick", action="store_true", help="look at sizes only")
+    log = _group(commands, "audit", "who heard, read or took what is not theirs")
+    _command(log, "verify", "say whether the audit log is as written", "recordings", "audit")
 
 
 def _inspect(commands: _Commands) -> None:
@@ -128,6 +166,21 @@ def _pools(commands: _Commands) -> None:
     )
 
 
+def _person(commands: _Commands) -> None:
+    group = _group(commands, "person", "what is kept of a person")
+    export = _command(group, "export", "write everything kept of a person", "person", "export")
+    export.add_argument("--out", type=Path, metavar="FILE", help="a new file; else standard output")
+    export.add_argument("--with-phones", action="store_true", help="their own phones, in clear")
+    erase = _command(
+        group, "erase", "say what would be erased; with --yes, erase it", "person", "erase"
+    )
+    erase.add_argument("--yes", action="store_true", help="erase: there is no way back")
+    for command in (export, erase):
+        who = command.add_mutually_exclusive_group(required=True)
+        who.add_argument("--user", metavar="ID", help="by the platform's user id")
+        who.add_argument("--phone", action="store_true", help="by phone, read from stdin")
+
+
 def _trunks(commands: _Commands) -> None:
     group = _group(commands, "trunks", "SIP trunks to carriers")
     _command(group, "list", "list trunks", "trunks", "show")
@@ -157,6 +210,46 @@ def _trunks(commands: _Commands) -> None:
     remove.add_argument("name")
 
 
+def _records(commands: _Commands) -> None:
+    group = _group(commands, "records", "call records and their ledger")
+    verify = _command(group, "verify", "say whether every record is as kept", "records", "verify")
+    verify.add_argument(
+        "--file", type=Path, metavar="EXPORT", help="an export instead: .jsonl, .csv"
+    )
+    verify.add_argument(
+        "--heads", type=Path, metavar="FILE", help="heads that were kept elsewhere (records head)"
+    )
+    verify.add_argument("--part", action="store_true", help="the export is of some records only")
+    verify.add_argument("--json", action="store_true", help="print JSON")
+    head = _command(group, "head", "print where each chain stands, as JSON", "records", "head")
+    for command in (verify, head):
+        command.add_argument("--day", type=day, metavar="2026-11-22", help="of one day (UTC)")
+        command.add_argument("--node", help="of one node")
+    out = _command(group, "export", "write call records into a file", "export", "export")
+    add_export_options(out)
+
+
+def _analytics(commands: _Commands) -> None:
+    group = _group(commands, "analytics", "what calls come to, in figures")
+    funnel = _command(group, "funnel", "show how far calls come", "analytics", "funnel")
+    funnel.add_argument("--chart", type=Path, metavar="FILE.svg", help="also draw it")
+    lift = _command(group, "lift", "show what the Call button adds", "analytics", "lift")
+    lift.add_argument("--confidence", default="0.95", choices=("0.8", "0.9", "0.95", "0.99"))
+    traffic = _command(group, "traffic", "show ASR, ACD, PDD and MOS", "analytics", "traffic")
+    rebuild = _command(group, "rebuild", "count the records anew", "analytics", "recount")
+    rebuild.add_argument("--check", action="store_true", help="only say whether all is right")
+    for command, by in ((funnel, "day"), (traffic, "trunk")):
+        command.add_argument("--by", default=by, metavar="day,…", help=f"(default: {by})")
+        command.add_argument("--csv", action="store_true", help="print CSV")
+    for command in (funnel, lift):
+        command.add_argument("--category", help="of one category only")
+    for command in (funnel, lift, traffic, rebuild):
+        command.add_argument(
+            "--from", dest="since", type=moment, metavar="TIME", help="default: a week back"
+        )
+        command.add_argument("--until", type=moment, metavar="TIME", help="default: now")
+
+
 def _asterisk(commands: _Commands) -> None:
     group = _group(commands, "asterisk", "the Asterisk that Maskline drives")
     _command(group, "install", "unpack what is missing, without root", "asterisk", "install")
@@ -170,6 +263,7 @@ def _asterisk(commands: _Commands) -> None:
 def _addresses(command: argparse.ArgumentParser) -> None:
     command.add_argument("--http", metavar="HOST:PORT", help="of the API")
     command.add_argument("--sip", metavar="HOST:PORT", help="toward carriers")
+    command.add_argument("--ws", metavar="HOST:PORT", help="toward apps in browsers")
     command.add_argument("--rtp", metavar="FIRST-LAST", help="UDP ports for audio")
 
 

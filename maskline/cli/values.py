@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from masking.planning import Crowd
 
@@ -20,6 +20,14 @@ def duration(text: str) -> timedelta:
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration: give 90s, 30m, 3h or 7d")
     return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+
+
+def day(text: str) -> str:
+    """A day such as ``2026-11-22``. Raises ArgumentTypeError."""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day: give 2026-11-22") from None
 
 
 def crowd(text: str) -> Crowd:

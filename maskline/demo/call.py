@@ -17,7 +17,7 @@ from maskline.demo.errors import DemoError, NotReached
 from maskline.demo.media import Heard, MediaEndpoint
 from maskline.demo.sip import Message, Stream
 from maskline.demo.sounds import Sound
-from maskline.demo.spec import CallState
+from maskline.demo.spec import PATIENCE_S, CallState
 
 
 class Exchange(Protocol):
@@ -93,7 +93,7 @@ class Call:
 
     # -- waiting ---------------------------------------------------------------------------------
 
-    async def until(self, condition: Callable[[Call], bool], timeout_s: float = 10.0) -> None:
+    async def until(self, condition: Callable[[Call], bool], timeout_s: float = PATIENCE_S) -> None:
         """Wait until `condition` holds. Raises NotReached with the story of the call."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -103,23 +103,23 @@ class Call:
         except TimeoutError:
             raise NotReached(self.story()) from None
 
-    async def wait_ringing(self, timeout_s: float = 10.0) -> None:
+    async def wait_ringing(self, timeout_s: float = PATIENCE_S) -> None:
         """Until it rings (or more). Raises NotReached when it ends first."""
         await self.until(lambda call: call.rang or call.state >= CallState.UP, timeout_s)
         if self.state is CallState.ENDED and not self.rang:
             raise NotReached(self.story())
 
-    async def wait_up(self, timeout_s: float = 10.0) -> None:
+    async def wait_up(self, timeout_s: float = PATIENCE_S) -> None:
         """Until it is answered. Raises NotReached when it ends instead."""
         await self.until(lambda call: call.state >= CallState.UP, timeout_s)
         if self.state is CallState.ENDED:
             raise NotReached(self.story())
 
-    async def wait_ended(self, timeout_s: float = 20.0) -> None:
+    async def wait_ended(self, timeout_s: float = PATIENCE_S) -> None:
         """Until it is over."""
         await self.until(lambda call: call.state is CallState.ENDED, timeout_s)
 
-    async def hear(self, hz: int, ms: int = 300, timeout_s: float = 10.0) -> None:
+    async def hear(self, hz: int, ms: int = 300, timeout_s: float = PATIENCE_S) -> None:
         """Until `ms` of the tone `hz` in one stretch were heard. Raises NotReached."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -128,7 +128,7 @@ class Call:
         except TimeoutError:
             raise NotReached(f"{self.story()}\nheard {self.heard()}") from None
 
-    async def hear_sound(self, sound: Sound, timeout_s: float = 15.0) -> int:
+    async def hear_sound(self, sound: Sound, timeout_s: float = PATIENCE_S) -> int:
         """Until the whole of `sound` was heard; returns at which ms of the audio it began.
 
         Raises NotReached.
@@ -166,26 +166,28 @@ class Call:
         self._tell("XPROGRESS")
         await self.until(lambda call: call.rang or call.state is CallState.ENDED)
 
-    async def answer(self, timeout_s: float = 10.0) -> None:
+    async def answer(self, timeout_s: float = PATIENCE_S) -> None:
         """Callee: 200; returns when the ACK is in."""
         await self.until(lambda call: call.state >= CallState.TRYING)
         self._tell("XANSWER")
         await self.wait_up(timeout_s)
 
-    async def reject(self, status: int, phrase: str = "Rejected", timeout_s: float = 10.0) -> None:
+    async def reject(
+        self, status: int, phrase: str = "Rejected", timeout_s: float = PATIENCE_S
+    ) -> None:
         """Callee: a final response from 300 up."""
         await self.until(lambda call: call.state >= CallState.TRYING)
         self.rejection = f"{status} {phrase}"
         self._tell("XREJECT")
         await self.wait_ended(timeout_s)
 
-    async def cancel(self, timeout_s: float = 10.0) -> None:
+    async def cancel(self, timeout_s: float = PATIENCE_S) -> None:
         """Caller: CANCEL; returns when the call is over."""
         await self.until(lambda call: call.state >= CallState.TRYING)
         self._tell("XCANCEL")
         await self.wait_ended(timeout_s)
 
-    async def hang_up(self, timeout_s: float = 10.0) -> None:
+    async def hang_up(self, timeout_s: float = PATIENCE_S) -> None:
         """BYE; returns when it was answered. Nothing when the call is over already."""
         if self.state is CallState.ENDED:
             return

@@ -25,7 +25,7 @@ from maskline.demo.media import MediaEndpoint, Sink
 from maskline.demo.processes import Process, Processes, callee_words, caller_words
 from maskline.demo.sip import Message
 from maskline.demo.sipp import SippJob, free_port, literal, unveil
-from maskline.demo.spec import CallSpec
+from maskline.demo.spec import PATIENCE_S, CallSpec
 from maskline.demo.wire import Address, Wire
 
 SHARED_CALLS = 5000  # most calls of one shared SIPp process
@@ -103,7 +103,7 @@ class Carrier:
         """What the phone `number` (as dialled) does from now on; without a number, all others."""
         self._behaviours.insert(0, (number, behaviour))
 
-    async def incoming(self, timeout_s: float = 10.0) -> Call:
+    async def incoming(self, timeout_s: float = PATIENCE_S) -> Call:
         """The next call that came in and that nobody took yet. Raises NotReached."""
         try:
             async with asyncio.timeout(timeout_s):

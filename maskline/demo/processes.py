@@ -16,7 +16,7 @@ from maskline.demo import sip
 from maskline.demo.call import Call
 from maskline.demo.errors import SippFailed
 from maskline.demo.sipp import Sipp, SippJob
-from maskline.demo.spec import CallSpec
+from maskline.demo.spec import PATIENCE_S, CallSpec
 from maskline.demo.wire import Address
 
 
@@ -28,7 +28,7 @@ class Process:
     make: Callable[[str], Call] | None = None  # of a caller: the call that begins with this Call-ID
     calls: list[Call] = field(default_factory=list)
 
-    async def begun(self, count: int, timeout_s: float = 10.0) -> list[Call]:
+    async def begun(self, count: int, timeout_s: float = PATIENCE_S) -> list[Call]:
         """Its calls, once there are `count`. Raises SippFailed."""
         try:
             async with asyncio.timeout(timeout_s):

@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from maskline.demo.errors import SippFailed
+from maskline.demo.spec import PATIENCE_S
 
 FAILURES = (
     *(300, 301, 302, 305, 380),
@@ -70,7 +71,7 @@ class Sipp:
             )
         return cls(job, folder, process)
 
-    async def listening(self, timeout_s: float = 10.0) -> None:
+    async def listening(self, timeout_s: float = PATIENCE_S) -> None:
         """Wait until its UDP port is open. Raises SippFailed when it ended, or TimeoutError."""
         async with asyncio.timeout(timeout_s):
             while not is_bound(*self.job.local):

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
 
 from maskline.demo import sip
 from maskline.demo.g711 import Codec
+
+PATIENCE_S: Final = 30.0
+"""How long is waited for what has to come: no bound of anything, for a machine may be busy."""
 
 
 class CallState(IntEnum):

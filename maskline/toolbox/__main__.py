@@ -21,6 +21,7 @@ from maskline.toolbox import (
     find_asterisk,
     find_sipp,
     find_toolbox,
+    web,
 )
 from maskline.toolbox.pjsua2 import ensure_pjsua2
 from maskline.toolbox.testkit import ensure_testkit
@@ -87,6 +88,17 @@ def _testkit(settings: ToolboxSettings, _argument: str) -> None:
     ensure_testkit(settings, _say)
 
 
+def _web(settings: ToolboxSettings, script: str) -> None:
+    for part in web.EVERY:
+        if not script:
+            web.ensure_web(settings, _say, part=part)
+        elif web.has_script(script, part=part):
+            done = web.run_script(settings, script, _say, part=part)
+            print(done.stdout, end="")
+            if done.returncode != 0:
+                raise ToolboxError(f"npm run {script} in {part}/ failed")
+
+
 def _venv(settings: ToolboxSettings, argument: str) -> None:
     try:
         wanted = Wanted(argument)
@@ -103,6 +115,7 @@ ACTIONS: Mapping[str, tuple[Action, str, str | None]] = {
     "prompts": (_prompts, "make the announcements below DIR (default: the cache)", "DIR"),
     "pjsua2": (_pjsua2, "build the tests' SIP client, print its folder", None),
     "testkit": (_testkit, "install what the tests need besides", None),
+    "web": (_web, "build the web assets, or run SCRIPT of their package.json", "SCRIPT"),
     "venv": (_venv, "make .venv from the lock file 'run' or 'dev'", "WANTED"),
 }
 

@@ -1,4 +1,4 @@
-"""What the tests need besides the toolbox: a database server, Redis, the tests' SIP client.
+"""What the tests need besides the toolbox: database server, Redis, browser, TURN relay, SIP client.
 
 Installs packages where we are root on a machine with apt; else says in one line which are missing.
 Never used by `make run`.
@@ -22,13 +22,17 @@ APT_ENV = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
 POSTGRESQL_FOLDER = Path("/usr/lib/postgresql")
 
 
-def missing_servers() -> list[str]:
-    """Packages of servers that tests start themselves."""
+def missing_programs() -> list[str]:
+    """Packages of servers that tests start themselves, and of the browser."""
     missing = []
     if shutil.which("initdb") is None and not any(POSTGRESQL_FOLDER.glob("*/bin/initdb")):
         missing.append("postgresql")
     if shutil.which("redis-server") is None:
         missing.append("redis-server")
+    if shutil.which("chromium") is None:
+        missing.append("chromium")
+    if shutil.which("turnserver") is None:
+        missing.append("coturn")
     return missing
 
 
@@ -37,7 +41,7 @@ def ensure_testkit(settings: ToolboxSettings, say: Progress = quiet) -> list[str
     have_pjsua2 = pjsua2.find_pjsua2(settings) is not None
 
     def missing() -> list[str]:
-        return missing_servers() + ([] if have_pjsua2 else pjsua2.missing_packages())
+        return missing_programs() + ([] if have_pjsua2 else pjsua2.missing_packages())
 
     wanted = missing()
     if wanted and os.geteuid() == 0 and shutil.which("apt-get") is not None:
