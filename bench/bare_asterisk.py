@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -22,6 +23,18 @@ DIALPLAN = """[from-trunk]
 exten => _+XXXXXXXXXXX,1,Dial(PJSIP/${EXTEN}@callees,40)
  same => n,Hangup()
 """
+MANAGER = "[general]\nenabled = no\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Apps:
+    """What a bare Asterisk knows of apps."""
+
+    sections: str  # of pjsip.conf: their endpoints
+    dialplan: str = ""
+    manager: str = MANAGER  # manager.conf
+
+
 SAMPLES = Path("conf") / "samples"
 
 
@@ -40,8 +53,12 @@ async def bare_asterisk(
     sip: tuple[str, int],
     rtp: tuple[int, int],
     kind: Bare = Bare.TUNED,
+    apps: Apps | None = None,
 ) -> AsyncIterator[int]:
-    """Run it below `root`, with the trunks of the node folder `like`; yields its pid."""
+    """Run it below `root`, with the trunks of the node folder `like`; yields its pid.
+
+    Without `apps` it can do nothing of what apps need.
+    """
     conf = root / "conf"
     shutil.copytree(like / "conf", conf)
     shutil.copytree(like / "share", root / "share", symlinks=True)
@@ -53,12 +70,14 @@ async def bare_asterisk(
     _set(conf / "pjsip.conf", bind=f"{sip[0]}:{sip[1]}")
     match kind:
         case Bare.TUNED:
-            (conf / "manager.conf").write_text("[general]\nenabled = no\n")
+            (conf / "manager.conf").write_text(MANAGER if apps is None else apps.manager)
             (conf / "cel.conf").write_text("[general]\nenable = no\n")
         case Bare.STOCK:
             _as_it_comes(conf, install)
     _set(conf / "rtp.conf", rtpstart=str(rtp[0]), rtpend=str(rtp[1]))
-    (conf / "extensions.conf").write_text(DIALPLAN)
+    if kind is Bare.TUNED:
+        _without_look_ups(conf, apps)
+    (conf / "extensions.conf").write_text(DIALPLAN + (apps.dialplan if apps else ""))
     trunks = (conf / "pjsip_trunks.conf").read_text()
     # The variables are for Maskline's dialplan.
     (conf / "pjsip_trunks.conf").write_text(re.sub(r"(?m)^set_var.*\n", "", trunks))
@@ -77,6 +96,19 @@ async def bare_asterisk(
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+def _without_look_ups(conf: Path, apps: Apps | None) -> None:
+    """All that it knows of apps stands in a file, and where there is none ICE is off as well."""
+    for name in ("sorcery.conf", "extconfig.conf"):
+        (conf / name).unlink()
+    (conf / "http.conf").write_text("[general]\nenabled = no\n")
+    if apps is None:
+        _set(conf / "rtp.conf", icesupport="no")
+    else:
+        (conf / "pjsip_apps.conf").write_text(apps.sections)
+        with (conf / "pjsip.conf").open("a") as file:
+            file.write("\n#include pjsip_apps.conf\n")
 
 
 def _as_it_comes(conf: Path, install: AsteriskInstall) -> None:

@@ -1,4 +1,4 @@
-"""The calls that `bench.ingest` reads: answered, unanswered and busy ones in turn."""
+"""The calls that ingestion is measured by: answered, unanswered and busy ones in turn."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ START_S = 1_700_000_000
 SESSIONS = 1_000
 _CALLS_PER_S = 60
 _LEG = (
-    "codec=alaw;ssrc=982603275;themssrc=3359556752;lp=3;rxjitter=0.001250;rxcount=3150;"
-    "txjitter=0.002000;txcount=3148;rlp=0;rtt=0.020500;rxmes=88.4;txmes=91.2"
+    "codec=alaw;ssrc=982603275;themssrc=3359556752;lp=3;txjitter=0.001250;rxcount=3150;"
+    "rxjitter=0.002000;txcount=3148;rlp=0;rtt=0.020500;txmes=88.4;rxmes=91.2"
 )
 _PLAN = "caller=buyer;callee=seller;in=+74951110001;out=+74951110002;lang=ru"
 
@@ -28,12 +28,13 @@ def rows_together(count: int) -> bytes:
     return b"".join(row for n in range(count) for _, row in _call(n))
 
 
-def rows_mixed(count: int) -> bytes:
-    """All rows in order of time."""
-    return b"".join(row for _, row in sorted(pair for n in range(count) for pair in _call(n)))
+def rows_mixed(count: int, first: int = 0, sessions: int = SESSIONS) -> bytes:
+    """All rows in order of time, of the calls from number `first` on."""
+    calls = range(first, first + count)
+    return b"".join(row for _, row in sorted(pair for n in calls for pair in _call(n, sessions)))
 
 
-def _call(n: int) -> list[tuple[int, bytes]]:
+def _call(n: int, sessions: int = SESSIONS) -> list[tuple[int, bytes]]:
     begin = START_S * 1_000_000 + n * 1_000_000 // _CALLS_PER_S
     caller = f"{NODE}-{begin // 1_000_000}.{2 * n}"
     callee = f"{NODE}-{begin // 1_000_000}.{2 * n + 1}"
@@ -51,7 +52,7 @@ def _call(n: int) -> list[tuple[int, bytes]]:
         rows.append((at, text.encode()))
 
     add(0, "OFFER", extra="trunk=carrier-a;called=+74951110001")
-    add(0.012, "PLAN", extra=f"session=ses_{n % SESSIONS:026d};{_PLAN}")
+    add(0.012, "PLAN", extra=f"session=ses_{n % sessions:026d};{_PLAN}")
     add(0.02, "ATTEMPT", extra="n=1;channel=gsm;trunk=carrier-b")
     match n % 3:
         case 0:
@@ -71,10 +72,16 @@ def _call(n: int) -> list[tuple[int, bytes]]:
     return rows
 
 
-def add_sessions(conn: Connection, vault: Vault, phones: tuple[Phone, Phone]) -> None:
+def add_sessions(
+    conn: Connection,
+    vault: Vault,
+    phones: tuple[Phone, Phone],
+    which: range = range(SESSIONS),
+) -> None:
     """The sessions of the calls."""
     at = datetime.fromtimestamp(START_S, UTC)
-    numbers.put_pool(conn, Pool("default"), at)
+    if which.start == 0:
+        numbers.put_pool(conn, Pool("default"), at)
     made = [
         Session(
             id=f"ses_{n:026d}",
@@ -88,7 +95,7 @@ def add_sessions(conn: Connection, vault: Vault, phones: tuple[Phone, Phone]) ->
             expires_at=at + timedelta(days=1),
             listing=Listing("L-42", "Lada Vesta 2019"),
         )
-        for n in range(SESSIONS)
+        for n in which
     ]
     conn.execute(sessions.insert(), [session_row(one) for one in made])
     conn.execute(

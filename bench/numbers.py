@@ -3,7 +3,8 @@
 Both have 2,000 numbers. Measured where a session is kept: one is opened, a caller's route is looked
 up. Beside them, in the same database: the same rows inserted bare (the driver's own calls, one
 transaction a session), and one bare query over the same index. Rounds alternate; ratios are taken
-within a round, and their medians judged. Both sides are on the disk before they count as done.
+within a round, and their medians judged. Both sides are on the disk before they count as done, meet
+the same settled server, and have buyers of their own, whose pages nobody touched before them.
 Fails if a session or a look-up takes over 1.2 times as long with the million, if the p99 of
 look-ups is 5 ms or more over that of the bare query, or if sessions open at less than half the rate
 of the bare rows.
@@ -27,21 +28,19 @@ from pathlib import Path
 
 import uvloop
 
-from bench import crowd
-from bench.numbers_sides import PostgresBare, Side, SqliteBare
-from storage import migrate, open_database
-from tests.support.postgres import PostgresServer, fresh_database, running_postgres
+from bench.numbers_filled import copied, filled, server_settings
+from bench.numbers_sides import PostgresBare, Rows, Side, SqliteBare
+from storage import open_database
+from tests.support.postgres import PostgresServer, running_postgres
 
 SMALL, LARGE = 1_000, 1_000_000
 ROUNDS = 7
 OPENED = 400  # sessions a round, of each kind
 LOOKED_UP = 2_000
-WARM_UP = 60_000  # look-ups: as many as an hour and a half of a million calls a day brings
 AT_ONCE = 8
 MOST_GROWTH = 1.2
 MOST_TAIL_MS = 5.0
 LEAST_RATE = 0.5
-_SERVER = {"listen_addresses": "", "max_connections": "60"}  # else as PostgreSQL comes
 KINDS = ("opened", "opened_at_once", "bare_opened", "looked_up", "bare_looked_up")
 
 
@@ -71,19 +70,22 @@ async def timed(
     return (time.perf_counter() - begun) * 1000 / len(works), took
 
 
-async def measure(side: Side, found: Found, serial: int, *, bare_first: bool) -> None:
-    """One round on one database, which is as before afterwards."""
+async def measure(
+    side: Side, found: Found, serial: int, rows: Sequence[Rows], *, bare_first: bool
+) -> None:
+    """One round on one database, which is as before afterwards; `rows` are inserted bare."""
     places = await side.places(LOOKED_UP, random.Random(serial))
-    serials = range(serial, serial + OPENED)
+    # Each kind has buyers of its own: nobody finds the pages of an index warmed by another.
+    alone, at_once = (range(serial + OPENED * n, serial + OPENED * (n + 1)) for n in (1, 2))
 
     async def bare() -> None:
-        rows = [side.bare.insert(rows) for rows in await side.rows_of(serials)]
-        await _note(side, found, "bare_opened", rows)
+        await _note(side, found, "bare_opened", [side.bare.insert(row) for row in rows])
         await _note(side, found, "bare_looked_up", [side.bare.look_up(place) for place in places])
 
     async def ours() -> None:
-        for kind, at_once in (("opened", 1), ("opened_at_once", AT_ONCE)):
-            await _note(side, found, kind, [side.opening(n) for n in serials], at_once)
+        await _note(side, found, "opened", [side.opening(n) for n in alone])
+        works = [side.opening(n) for n in at_once]
+        await _note(side, found, "opened_at_once", works, AT_ONCE)
         await _note(side, found, "looked_up", [side.look_up(place) for place in places])
 
     for step in (bare, ours) if bare_first else (ours, bare):
@@ -133,14 +135,19 @@ async def compare(name: str, small: Side, large: Side, rounds: int) -> bool:
     found = {side: Found() for side in sides}
     for side in sides:
         await side.forget()  # what a run left that was broken off
-        for some in range(WARM_UP // LOOKED_UP):
+        for some in range(side.bare.warm_up // LOOKED_UP):
             for place in await side.places(LOOKED_UP, random.Random(some)):
                 await side.look_up(place)()
-    for number in range(rounds + 1):
+    # Ahead, because it writes them too, if only to undo it: that leaves pages warm, and in the log.
+    serials = [(number + 1) * 10 * OPENED for number in range(rounds + 1)]
+    bare = {side: [await side.rows_of(range(n, n + OPENED)) for n in serials] for side in sides}
+    for side in sides:
+        await side.bare.begin()
+    for number, serial in enumerate(serials):
         before = Found() if number == 0 else None  # the first warms up
         for side in sides if number % 2 else sides[::-1]:
-            into = before or found[side]
-            await measure(side, into, (number + 1) * 10 * OPENED, bare_first=bool(number // 2 % 2))
+            into, rows = before or found[side], bare[side][number]
+            await measure(side, into, serial, rows, bare_first=bool(number // 2 % 2))
     print(
         f"{name}: medians of {rounds} rounds, each with {OPENED} sessions and {LOOKED_UP} look-ups"
     )
@@ -203,27 +210,6 @@ def verdict(small: Found, large: Found) -> bool:
     return all(kept for _, _, kept, _ in bounds)
 
 
-async def filled(folder: Path, total: int) -> Path:
-    """An SQLite file with so many sessions; made if it is not there."""
-    path = folder / f"{total}.db"
-    if not path.exists():
-        begun = time.monotonic()
-        draft = folder / f"{total}.draft"
-        await migrate(f"sqlite:///{draft}")
-        await asyncio.to_thread(crowd.fill_sqlite, draft, total)
-        draft.rename(path)
-        print(f"filled with {total:,} sessions in {time.monotonic() - begun:.0f} s", flush=True)
-    _read(path)
-    return path
-
-
-def _read(path: Path) -> None:
-    """Leave `path` in the system's cache, where a database in use is."""
-    with path.open("rb", buffering=0) as file:
-        while file.read(1 << 24):
-            pass
-
-
 async def on_sqlite(folder: Path, total: int, rounds: int) -> bool:
     async with AsyncExitStack() as stack:
         small = await stack.enter_async_context(sqlite_side(await filled(folder, SMALL), SMALL))
@@ -233,14 +219,10 @@ async def on_sqlite(folder: Path, total: int, rounds: int) -> bool:
 
 async def on_postgres(server: PostgresServer, folder: Path, total: int, rounds: int) -> bool:
     async with AsyncExitStack() as stack:
-        sides = []
-        for size in (SMALL, total):
-            url = stack.enter_context(fresh_database(server))
-            begun = time.monotonic()
-            await crowd.fill_postgres(url, await filled(folder, size))
-            print(f"copied {size:,} sessions in {time.monotonic() - begun:.0f} s", flush=True)
-            sides.append(await stack.enter_async_context(postgres_side(url, size)))
-        return await compare("PostgreSQL", sides[0], sides[1], rounds)
+        urls = [await copied(server, folder, size) for size in (SMALL, total)]
+        small = await stack.enter_async_context(postgres_side(urls[0], SMALL))
+        large = await stack.enter_async_context(postgres_side(urls[1], total))
+        return await compare("PostgreSQL", small, large, rounds)
 
 
 async def run(folder: Path, total: int, rounds: int, backends: list[str]) -> int:
@@ -248,7 +230,7 @@ async def run(folder: Path, total: int, rounds: int, backends: list[str]) -> int
     if "sqlite" in backends:
         kept &= await on_sqlite(folder, total, rounds)
     if "postgres" in backends:
-        with running_postgres(_SERVER) as server:
+        with running_postgres(server_settings(), folder / "postgres") as server:
             kept &= await on_postgres(server, folder, total, rounds)
     return 0 if kept else 1
 
@@ -262,6 +244,7 @@ def main() -> int:
     chosen = parser.parse_args()
     folder = chosen.keep or Path(tempfile.mkdtemp(prefix="maskline-bench-numbers-"))
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)  # a server that root starts runs as somebody else
     try:
         return uvloop.run(
             run(folder, chosen.large, chosen.rounds, chosen.backend or ["sqlite", "postgres"])

@@ -6,15 +6,16 @@ noted in a transaction that is then undone.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import Connection, bindparam, delete, event, select, text
+from sqlalchemy import Connection, bindparam, delete, select, text
 
 from bench import crowd
 from masking.ids import session_id
@@ -24,6 +25,9 @@ from storage import Database, routing, sessions
 from storage.routing import Dialling
 from storage.schema import leases, numbers
 from storage.schema import sessions as session_rows
+from tests.support.statements import whole_parameters
+
+_SETTLE_S: Final = 60.0  # to copy what a hundred megabytes of log hold
 
 Rows = list[tuple[str, Any]]
 """Statements and the values of each: a tuple, or a list of them."""
@@ -41,15 +45,31 @@ class Place:
 class Bare(Protocol):
     """The driver alone."""
 
+    warm_up: int  # look-ups before anything is measured
+
     def insert(self, rows: Rows) -> Callable[[], Awaitable[object]]: ...
 
     def look_up(self, place: Place) -> Callable[[], Awaitable[object]]: ...
+
+    async def begin(self) -> None: ...
+
+    async def settle(self) -> None: ...
 
     async def close(self) -> None: ...
 
 
 class _Undo(Exception):
     """Ends a transaction whose changes are not wanted."""
+
+
+def in_cache(path: Path) -> None:
+    """Leave `path` in the system's cache, where a database in use is.
+
+    Virtual machines take it away from whoever does not touch all of it for some seconds.
+    """
+    with path.open("rb", buffering=0) as file:
+        while file.read(1 << 24):
+            pass
 
 
 class Side:
@@ -114,24 +134,16 @@ class Side:
         """What Maskline would insert for these new sessions."""
         found: list[Rows] = []
 
-        def note(*said: Any) -> None:  # noqa: ANN401 (SQLAlchemy's own)
-            _, _, statement, values, *_ = said
-            if statement.startswith("INSERT"):
-                found[-1].append((statement, values))
-
         def work(conn: Connection) -> None:
             found.clear()
-            event.listen(conn, "before_cursor_execute", note)
-            try:
-                for n in serials:
-                    found.append([])
-                    draft = crowd.fresh_draft(n, self.total)
+            for n in serials:
+                with whole_parameters(conn) as said:
                     new_id = session_id(crowd.NOW, n.to_bytes(10, "big"))
+                    draft = crowd.fresh_draft(n, self.total)
                     sessions.open_session(
                         conn, self._vault, draft, now=crowd.NOW, session_id=new_id, rotation=n
                     )
-            finally:
-                event.remove(conn, "before_cursor_execute", note)
+                found.append([one for one in said if one[0].startswith("INSERT")])
             raise _Undo
 
         try:
@@ -148,20 +160,24 @@ class Side:
         )
 
     async def settle(self) -> None:
-        """Wait until nothing is left to do of what came before."""
+        """Wait until nothing is left to do of what came before: what copies a log included."""
         await self._db.write(lambda conn: conn.execute(text("SELECT 1")))
+        await self.bare.settle()
 
 
 class SqliteBare:
     """sqlite3 with the same PRAGMAs."""
 
+    warm_up = 60_000  # as many as an hour and a half of a million calls a day brings
+
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._run = sqlite3.connect(path, isolation_level=None)
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "cache_size=-16384",
+            "cache_size=-65536",
             "temp_store=MEMORY",
         ):
             self._run.execute(f"PRAGMA {pragma}")
@@ -191,12 +207,30 @@ class SqliteBare:
 
         return work
 
+    async def begin(self) -> None:
+        """Each measurement begins with `settle`: there is nothing else to do."""
+
+    async def settle(self) -> None:
+        """Until all of the log is copied, by whomever, and the file is in the system's cache.
+
+        Raises TimeoutError where somebody reads an old state all along.
+        """
+        async with asyncio.timeout(_SETTLE_S):
+            while True:
+                _, log, copied = self._run.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if log == copied:
+                    break
+                await asyncio.sleep(0.01)
+        in_cache(self._path)
+
     async def close(self) -> None:
         self._run.close()
 
 
 class PostgresBare:
     """asyncpg; it prepares each statement once."""
+
+    warm_up = 4_000  # for its plans: every page is in the server's cache already
 
     def __init__(self, conn: asyncpg.Connection) -> None:
         self._run = conn
@@ -229,6 +263,14 @@ class PostgresBare:
             assert found
 
         return work
+
+    async def begin(self) -> None:
+        """Leave nothing of what came before, and a checkpoint behind: the next one is far off."""
+        await self._run.execute("VACUUM (ANALYZE)", timeout=_SETTLE_S)
+        await self._run.execute("CHECKPOINT", timeout=_SETTLE_S)
+
+    async def settle(self) -> None:
+        """PostgreSQL writes at its own times."""
 
     async def close(self) -> None:
         await self._run.close()

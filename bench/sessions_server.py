@@ -25,6 +25,7 @@ from api.services import ApiSettings, Services
 from masking.ids import session_id
 from masking.lifecycle import SessionDraft
 from masking.model import Card, Listing, Participant, Phone, Role
+from masking.plan import Channel
 from masking.trunks import Trunk
 from storage import keys, numbers, sessions, trunks
 from storage.database import Database, open_database
@@ -45,6 +46,12 @@ class Quiet:
 
     async def hang_up(self, call_id: str) -> None:
         raise LookupError(call_id)
+
+    async def hand_over(self, call_id: str, user_id: str, to: Channel) -> None:
+        raise LookupError(call_id)
+
+    async def click(self, session_id: str, user_id: str) -> str:
+        raise LookupError(session_id)
 
 
 async def nothing() -> None:

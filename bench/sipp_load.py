@@ -18,12 +18,13 @@ SETTLE_S = 40  # how long SIPp may take beyond the load itself: all retransmissi
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`rate` call set-ups a second for `seconds`, to `target`; each row is (dialled, from)."""
+    """`rate` call set-ups a second for `seconds`, to `target`; each row is (dialled, from, …)."""
 
     target: tuple[str, int]
-    rows: Sequence[tuple[str, str]]
+    rows: Sequence[tuple[str, ...]]
     rate: float
     seconds: float
+    scenario: str = "caller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,10 @@ async def run(sipp: Sequence[str], load: Load, host: str, port: int, folder: Pat
     folder.mkdir(parents=True, exist_ok=True)
     calls = round(load.rate * load.seconds)
     rows = folder / "rows.csv"
-    rows.write_text("SEQUENTIAL\n" + "".join(f"{to};{by}\n" for to, by in load.rows))
+    scenario = SCENARIOS / f"{load.scenario}.xml"
+    rows.write_text("SEQUENTIAL\n" + "".join(";".join(row) + "\n" for row in load.rows))
     process = await asyncio.create_subprocess_exec(
-        *sipp, *("-sf", str(SCENARIOS / "caller.xml"), "-i", host, "-p", str(port), "-nostdin"),
+        *sipp, *("-sf", str(scenario), "-i", host, "-p", str(port), "-nostdin"),
         *("-inf", str(rows), "-m", str(calls), "-r", f"{load.rate:g}", "-l", "5000"),
         *("-mp", "35000", "-timeout", f"{load.seconds + SETTLE_S:.0f}s", "-timeout_error"),
         *("-trace_stat", "-fd", "1", "-stf", str(folder / "stat.csv"), "-skip_rlimit"),
