@@ -10,9 +10,12 @@ import pytest
 import pytest_asyncio
 
 from maskline.demo import Carrier
+from tests.support.leaks import WATCH
 from tests.support.maskline import Maskline, carrier_host, phones, sipp_command
 from tests.support.platform import Platform
+from tests.support.quiet import make_quiet
 from tests.support.scene import Scene
+from tests.support.verdict import has_failed
 
 FOLDER = Path(__file__).parent
 
@@ -23,6 +26,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if FOLDER in item.path.parents:
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobody_given_away() -> Iterator[None]:
+    """At the end of the run no phone of anybody stands in anything that a Maskline wrote or said.
+
+    Each is searched when it is gone, this being asked after them all: `tests.support.leaks`.
+    """
+    yield
+    WATCH.search_heard()
+    assert WATCH.found == [], f"{len(WATCH.found)} places hold a phone"
+    assert WATCH.files or not WATCH.phones, "something was searched"
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +59,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mask
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def carrier(shared: Maskline) -> AsyncIterator[Carrier]:
+async def carrier_a(shared: Maskline) -> AsyncIterator[Carrier]:
     """Carrier A: owns +7 495 111 …; its phones are everybody's."""
     async with Carrier(
         carrier_host(), 5080, toward=shared.sip_address, sipp=sipp_command(), name="carrier-a"
@@ -52,6 +67,13 @@ async def carrier(shared: Maskline) -> AsyncIterator[Carrier]:
         await shared.add_trunk("carrier-a", opened.host, opened.port, max_cps=200)
         await shared.add_numbers("carrier-a", "+74951110001", "+74951110002", "+74951110003")
         yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def carrier(shared: Maskline, carrier_a: Carrier) -> AsyncIterator[Carrier]:
+    """The same for one test, which leaves no calls behind."""
+    yield carrier_a
+    await make_quiet(shared, carrier_a)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -78,11 +100,11 @@ async def theatre(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sce
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def scene(theatre: Scene) -> AsyncIterator[Scene]:
-    """The same, from curtain to curtain: afterwards nobody was given away."""
+async def scene(theatre: Scene, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+    """The same, from curtain to curtain: afterwards it is quiet, and nobody was given away."""
     theatre.begin()
     yield theatre
-    await theatre.check()
+    await theatre.end(failed=has_failed(request))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -179,6 +179,7 @@ async def test_nobody_answers_within_the_pools_ring_time(
     leg = await _take(carrier, session)
     await call.wait_ended(30)
 
+    await leg.wait_ended(30)
     assert leg.cancelled
     [record] = await shared.recorded(session)
     assert (record["outcome"], record["ended_by"]) == ("missed", "system")

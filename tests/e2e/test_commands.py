@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import stat
-import sys
 from pathlib import Path
 
 from maskline.demo import Carrier
@@ -150,31 +149,3 @@ async def test_the_demo_shows_three_calls(shared: Maskline) -> None:
     assert "missed  unread" in out
     trunk = await shared.ask("GET", "/v1/trunks/demo")
     assert not trunk["enabled"]  # no real call may try a carrier that is gone
-
-
-async def test_roles_run_in_processes_of_their_own(own: Maskline) -> None:
-    await own.start()  # makes folder, key and database
-    assert await own.stop() == 0
-    roles = [await _serve(own, role) for role in ("controller", "ingest", "api")]
-    try:
-        assert (await own.ask("GET", "/v1/trunks"))["items"] == []
-    finally:
-        for process in roles:
-            process.terminate()
-        codes = await asyncio.gather(*(process.wait() for process in roles))
-    assert codes == [0, 0, 0]
-    assert own.asterisk_pid is None
-
-
-async def _serve(own: Maskline, role: str) -> asyncio.subprocess.Process:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "maskline", "serve", role, *own.arguments, *own.addresses),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=own.environment,
-    )
-    assert process.stdout is not None
-    async with asyncio.timeout(60):
-        line = (await process.stdout.readline()).decode()
-    assert line.startswith("ready "), line
-    return process

@@ -1,4 +1,4 @@
-"""What README and quick start tell people to type works as it stands there."""
+"""What README, quick start and the pages for developers tell people to type works as it stands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
-@pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md", "docs/in-app-calls.md"])
 async def test_every_request_of_the_page_is_answered(own: Maskline, page: str) -> None:
     await own.start()
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)

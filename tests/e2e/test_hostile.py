@@ -8,320 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-import psutil
 import pytest
 import pytest_asyncio
 
 from maskline.demo import sip
 from maskline.demo.g711 import Codec
 from maskline.demo.sip import Message
-from tests.support.maskline import Maskline, Session, eventually
+from tests.support.hostile_values import (
+    HONEST,
+    MARK,
+    NUMBER,
+    PLACES,
+    STRANGER,
+    Invite,
+    Place,
+    values,
+)
+from tests.support.hostile_world import CALLEES, CALLERS, STRANGERS, World
+from tests.support.maskline import Maskline
 from tests.support.observer import Observer, header_of
-from tests.support.wiretap import Party, Tap, TapMedia, callee, caller, tap_host, token, until
+from tests.support.wiretap import Tap, TapMedia, tap_host, token, until
 
-NUMBER = "+74951110001"
 QUIET_S = 0.3  # after so long without an answer there will be none
-STRANGER = "+79990000001"
-CALLERS, CALLEES, STRANGERS = 450, 700, 1000  # Hz
-MARK = "FORGED"
-ROW = (
-    '{"eventtime":"1.1","eventenum":"USER_DEFINED","userdeftype":"END;by=FORGED;cause=16",'
-    '"uniqueid":"1","linkedid":"1","channame":"x"}'
-)
-EVENT = "Event: UserEvent\r\nPrivilege: user,all\r\nUserEvent: CallOffered\r\nTrunk: FORGED\r\n"
-
-
-def _encoded(text: str) -> str:
-    return "".join(f"%{ord(one):02X}" for one in text)
-
-
-def values(trap: Path) -> dict[str, str]:
-    """Hostile texts by name; `trap` must never come to exist. One character is one byte."""
-    shell = f"${{SHELL(touch {trap})}}"
-    write = f"${{FILE({trap},,,,)}}${{ENV(MASKLINE_{MARK})}}"
-    return {
-        "line-break": f"{MARK}\r\n{EVENT}\r\n",
-        "line-break-encoded": f"{MARK}{_encoded(chr(13) + chr(10) + EVENT + chr(13) + chr(10))}",
-        "line-break-twice-encoded": f"{MARK}%250D%250A{EVENT.splitlines()[0]}",
-        "folded": f"{MARK}\r\n Event: UserEvent\r\n\tUserEvent: CallOffered",
-        "line-feed": f"{MARK}\n{ROW}\n",
-        "line-feed-encoded": f"{MARK}{_encoded(chr(10) + ROW + chr(10))}",
-        "nul": f"{MARK}\x00tail",
-        "nul-encoded": f"{MARK}%00tail",
-        "commas": f"{MARK},,{NUMBER},,yes",
-        "argument": f"{MARK},Complete: yes,Trusted: yes,From: x",
-        "ampersand": f"{MARK}&PJSIP/there&Local/s@plan",
-        "slash": f"{MARK}/../../etc/passwd",
-        "shell": f"{MARK}{shell}",
-        "shell-encoded": f"{MARK}{_encoded(shell)}",
-        "function": f"{MARK}{write}",
-        "eval": f"{MARK}${{EVAL({shell})}}",
-        "variable": f"{MARK}${{ROUTE_TIMEOUT_S}}${{UNIQUEID}}${{SYSTEMNAME}}${{M_PLAN}}",
-        "expression": f"{MARK}$[1+1]$[${{ROUTE_TIMEOUT_S}}*2]",
-        "half-variable": f"{MARK}${{",
-        "quote": f'{MARK}"',
-        "quotes": f"{MARK}\"'\"'`",
-        "backslash": f"{MARK}\\",
-        "backslashes": f"{MARK}\\\\\\r\\n\\x0d\\u000a",
-        "semicolons": f"{MARK};END;by=callee;cause=16",
-        "json": f'{MARK}","eventenum":"LINKEDID_END","x":"',
-        "json-end": f'{MARK}"}}]}}\n{ROW}',
-        "csv": f'{MARK}","",""\r\n"=cmd|\' /C calc\'!A0"',
-        "markup": f"<b>{MARK}</b><script>1</script>",
-        "parenthesis-open": f"{MARK}((((",
-        "parenthesis-close": f"{MARK}):7)):3",
-        "pattern": f"_[+0-9]XXXXXX{MARK}",
-        "format": f"{MARK}%s%n%999999d%zz%",
-        "not-utf-8": f"{MARK}\xff\xfe\xc3\x28\x80",
-        "line-separators": f"{MARK}\xe2\x80\xa8{EVENT.splitlines()[0]}\xc2\x85x",
-        "blanks": f"{MARK}" + "\xc2\xa0" * 500 + "x",
-        "escape": f"{MARK}\x1b[2J\x1b]0;x\x07",
-        "empty": "",
-        "long": MARK + "A" * 3000,
-        "very-long": MARK + "9" * 20_000,
-    }
-
-
-@dataclass(frozen=True)
-class Invite:
-    """An INVITE, every place of which can be chosen."""
-
-    host: str
-    port: int
-    toward: str
-    user: str = NUMBER
-    user_more: str = ""
-    uri_more: str = ""
-    sender: str = f"<sip:{STRANGER}@carrier.example>"
-    to: str = f"<sip:{NUMBER}@carrier.example>"
-    contact_user: str = "phone"
-    headers: tuple[str, ...] = ()
-    sdp_more: tuple[str, ...] = ()
-    origin: str = "-"
-    call_id: str = field(default_factory=lambda: token("callid"))
-    via_more: str = ""
-    cseq: str = "1"
-    branch: str = field(default_factory=lambda: "z9hG4bK" + token("branch"))
-    tag: str = field(default_factory=lambda: token("tag"))
-
-    def request(self, method: str) -> bytes:
-        """The INVITE, or its CANCEL."""
-        body = sip.sdp(self.host, 45_000, (Codec.ALAW,), self.sdp_more)
-        body = body.replace("o=carrier 1", f"o={self.origin} 1")
-        lines = [
-            f"Via: SIP/2.0/UDP {self.host}:{self.port};branch={self.branch}{self.via_more}",
-            f"From: {self.sender};tag={self.tag}",
-            f"To: {self.to}",
-            f"Call-ID: {self.call_id}",
-            f"CSeq: {self.cseq} {method}",
-            f"Contact: <sip:{self.contact_user}@{self.host}:{self.port}>",
-            "Max-Forwards: 70",
-            *self.headers,
-        ]
-        if method == "INVITE":
-            lines.append("Content-Type: application/sdp")
-        uri = f"sip:{self.user}{self.user_more}@{self.toward}{self.uri_more}"
-        return sip.join(f"{method} {uri} SIP/2.0", lines, body if method == "INVITE" else "")
-
-
-Place = Callable[[Invite, str], Invite]
-HONEST = f"<sip:{STRANGER}@carrier.example>"
-# Each puts a value where a caller, or somebody between, could.
-PLACES: dict[str, Place] = {
-    "request-user": lambda i, v: replace(i, user=v),
-    "request-user-tail": lambda i, v: replace(i, user_more=v),
-    "request-user-parameter": lambda i, v: replace(i, user_more=f";npdi={v}"),
-    "request-uri-parameter": lambda i, v: replace(i, uri_more=f";user={v}"),
-    "from-user": lambda i, v: replace(i, sender=f"<sip:{v}@carrier.example>"),
-    "from-user-tail": lambda i, v: replace(i, sender=f"<sip:{STRANGER}{v}@carrier.example>"),
-    "from-name": lambda i, v: replace(i, sender=f'"{v}" {HONEST}'),
-    "from-bare-name": lambda i, v: replace(i, sender=f"{v} {HONEST}"),
-    "from-host": lambda i, v: replace(i, sender=f"<sip:{STRANGER}@{v}>"),
-    "from-parameter": lambda i, v: replace(i, sender=f"{HONEST};x={v}"),
-    "from-tag": lambda i, v: replace(i, tag=v),
-    "from-tel": lambda i, v: replace(i, sender=f"<tel:{v}>"),
-    "to-user": lambda i, v: replace(i, to=f'"{v}" <sip:{v}@carrier.example>'),
-    "asserted-user": lambda i, v: replace(i, headers=(f"P-Asserted-Identity: <sip:{v}@x>",)),
-    "asserted-name": lambda i, v: replace(i, headers=(f'P-Asserted-Identity: "{v}" {HONEST}',)),
-    "asserted-tel": lambda i, v: replace(i, headers=(f"P-Asserted-Identity: <tel:{v}>",)),
-    "asserted-whole": lambda i, v: replace(i, headers=(f"P-Asserted-Identity: {v}",)),
-    "asserted-twice": lambda i, v: replace(
-        i, headers=(f"P-Asserted-Identity: {HONEST}", f"P-Asserted-Identity: {v}, <tel:{v}>")
-    ),
-    "privacy": lambda i, v: replace(i, headers=(f"Privacy: {v}",)),
-    "diversion": lambda i, v: replace(
-        i, headers=(f'Diversion: "{v}" <sip:{v}@x>;reason={v}', f"Remote-Party-ID: <sip:{v}@x>")
-    ),
-    "contact": lambda i, v: replace(i, contact_user=v),
-    "call-id": lambda i, v: replace(i, call_id=f"{token('id')}{v}"),
-    "via": lambda i, v: replace(i, via_more=f";x={v}"),
-    "other-headers": lambda i, v: replace(
-        i,
-        headers=(
-            f"User-Agent: {v}",
-            f"Subject: {v}",
-            f"X-Header: {v}",
-            f"Reason: Q.850;cause={v};text={v}",
-            f"Supported: {v}",
-            f"Call-Info: <{v}>",
-        ),
-    ),
-    "header-name": lambda i, v: replace(i, headers=(f"X-{v}: 1",)),
-    "sdp": lambda i, v: replace(i, origin=v or "-", sdp_more=(f"a=x:{v}", f"a=rtpmap:98 {v}/8000")),
-}
-
-
-@dataclass
-class World:
-    """A Maskline, its carriers, and what is known of it so far."""
-
-    maskline: Maskline
-    here: Tap  # believed where it asserts an identity
-    there: Tap
-    ami: Observer
-    session: Session
-    trap: Path
-    pid: int
-    stack: AsyncExitStack
-
-    @property
-    def data(self) -> Path:
-        return self.maskline.data
-
-    @property
-    def node(self) -> str:
-        return (self.data / "node" / "name").read_text().strip()
-
-    @property
-    def whole(self) -> list[dict[str, str]]:
-        """The offers that were not cut off, as very long headers are."""
-        return [one for one in self.ami.offers if one.get("Complete") == " yes"]
-
-    def rows(self) -> list[dict[str, str]]:
-        """The event file; every line of it must be a row."""
-        lines = (self.data / "node" / "spool" / "events.jsonl").read_bytes().decode().split("\n")
-        assert lines.pop() == ""
-        return [json.loads(line) for line in lines]
-
-    def kinds(self, kind: str) -> list[dict[str, str]]:
-        return [
-            row
-            for row in self.rows()
-            if kind in {part.split(";")[0] for part in row["userdeftype"].split("|")}
-        ]
-
-    def offered(self) -> int:
-        """How many calls the node wrote down; a call's end says its offer again."""
-        return len({row["linkedid"] for row in self.kinds("OFFER")})
-
-    async def gauge(self, name: str) -> float:
-        """A metric."""
-        async with self.maskline.api() as api:
-            assert api._session is not None
-            async with api._session.get("/metrics") as answer:
-                text = await answer.text()
-        found = re.search(rf"^maskline_{name} (\S+)$", text, re.MULTILINE)
-        assert found is not None, text
-        return float(found[1])
-
-    async def settled(self) -> None:
-        """Every call that began is over and recorded."""
-
-        async def open_calls() -> int:
-            ended = sum(row["eventenum"] == "LINKEDID_END" for row in self.rows())
-            return self.offered() - ended
-
-        await eventually(open_calls, lambda left: left == 0, 20)
-
-        async def unrecorded() -> int:
-            return self.offered() - await self.records()
-
-        await eventually(unrecorded, lambda left: left == 0, 10)
-
-    async def records(self) -> int:
-        """How many call records there are."""
-        async with self.maskline.api() as api:
-            return len([one async for one in api.every("/v1/calls")])
-
-    async def talk(self) -> None:
-        """An honest call, with sound both ways; recorded once, as answered."""
-        before = await self.newest()
-        first, second, _ = await self.call()
-        await asyncio.gather(first.hears(CALLEES), second.hears(CALLERS))
-        assert (await first.request("BYE")).status == 200
-        await asyncio.gather(first.media.close(), second.media.close())
-
-        found = await eventually(self.newest, lambda found: found != before)
-        assert found[0]["outcome"] == "answered"
-
-    async def newest(self) -> list[Any]:
-        """The session's last call record, if there is one."""
-        return await self.maskline.calls(session_id=self.session.id, limit="1")
-
-    async def ring(self) -> tuple[Party, Party, Message, tuple[int, str]]:
-        """An honest call that rings."""
-        first = await caller(
-            self.here, NUMBER, sender=f"<sip:{self.session.buyer}@carrier.example>", tone_hz=CALLERS
-        )
-        self.stack.push_async_callback(first.media.close)
-        body = sip.sdp(self.here.host, first.media.port, (Codec.ALAW,))
-        sent = first.send("INVITE", ("Content-Type: application/sdp",), body)
-        invite = await self.there.invite()
-        assert invite.user() == self.session.seller
-        second = await callee(self.there, invite, tone_hz=CALLEES)
-        self.stack.push_async_callback(second.media.close)
-        return first, second, invite, sent
-
-    async def call(self) -> tuple[Party, Party, Message]:
-        """An honest call that is up."""
-        first, second, invite, (cseq, branch) = await self.ring()
-        body = sip.sdp(self.there.host, second.media.port, (Codec.ALAW,))
-        contact = f"Contact: {second.contact}"
-        self.there.send(self.there.answer(invite, "200 OK", (contact,), body, tag=second.tag))
-        answer = await first.final("INVITE", cseq, branch)
-        assert answer.status == 200
-        first.sound(answer)
-        second.sound(invite)
-        return first, second, answer
-
-    async def assert_nothing_forged(self) -> None:
-        """Event file, AMI, logs and disk are as if only honest people had called."""
-        assert await self.gauge("controller_offers_total") == len(self.whole)
-        assert await self.records() == self.offered()
-        for row in self.rows():
-            assert set(row) == FIELDS
-            assert row["eventenum"] in ("USER_DEFINED", "ANSWER", "LINKEDID_END", "NODE_START")
-            assert re.fullmatch(r"[A-Za-z0-9_.:+@=/;|-]*", row["userdeftype"]), row
-            assert MARK not in json.dumps(row)
-            if row["eventenum"] != "NODE_START":
-                assert row["linkedid"].startswith(f"{self.node}-")
-        assert self.ami.faults(self.node) == []
-        assert not [frame for frame in self.ami.frames if f"\n{MARK}" in str(frame)]
-        assert len(self.ami.offers) == self.offered()
-        printed = self.data / "node" / "log" / "asterisk.out"  # what Asterisk says as it starts
-        assert MARK not in printed.read_text("latin-1")
-        for text in (self.maskline.log, (printed.with_name("asterisk.log")).read_text("latin-1")):
-            assert MARK not in text
-            for line in text.split("\n"):
-                assert LOG_LINE.match(line), line
-        assert not self.trap.exists()
-        assert self.maskline.asterisk_pid == self.pid
-        assert psutil.pid_exists(self.pid)
-
-
-FIELDS = {"eventtime", "eventenum", "userdeftype", "uniqueid", "linkedid", "channame"}
-LOG_LINE = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [a-z]+ [a-z.]+ "  # ours
-    r"|\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\] |#[ \d]\d: /|$"  # Asterisk's
-)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -84,7 +84,7 @@ async def test_the_platform_hears_of_a_coming_end(scene: Scene) -> None:
     session, answer = await scene.session(pool, ttl_s=3600)
     assert scene.platform.events("session.ending") == [], "not before it is time"
     event = await scene.platform.event(
-        "session.ending", lambda one: one["data"]["session_id"] == session.id, timeout_s=20
+        "session.ending", lambda one: one["data"]["session_id"] == session.id
     )
     told, known = event["data"]["expires_at"], answer["expires_at"]
     assert datetime.fromisoformat(told) == datetime.fromisoformat(known)

@@ -202,7 +202,7 @@ async def test_no_phone_of_anybody_is_written_or_answered(
     async def records() -> list[Any]:
         return list((await house.maskline.ask("GET", "/v1/calls", limit="100"))["items"])
 
-    found = await eventually(records, lambda found: len(found) >= calls, 15)
+    found = await eventually(records, lambda found: len(found) >= calls)
     assert len(found) == calls
     outcomes = {one["outcome"] for one in found}
     assert {"answered", "busy", "declined", "missed", "unreachable", "blocked"} <= outcomes

@@ -133,8 +133,8 @@ async def _unanswered(scene: Scene, language: str, how: str, on_failure: str) ->
             scene.platform.status = 500
     pool = await scene.pool(language, numbers=1, hook=rules)
     await scene.session(pool)
-    began = asyncio.get_running_loop().time()
     call = await scene.dial(pool.numbers[0], scene.person())
+    began = asyncio.get_running_loop().time()
     await call.until(lambda one: one.has_sound)
     assert asyncio.get_running_loop().time() - began < 3, "the deadline is kept"
     return call

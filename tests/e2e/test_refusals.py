@@ -134,7 +134,7 @@ async def test_an_unknown_source_gets_no_answer_worth_having(
     stranger = await make_carrier(shared, "stranger")  # type: ignore[operator]
 
     call = await stranger.call(session.buyer_dials, from_=session.buyer)
-    await call.wait_ended(15)
+    await call.wait_ended()
 
     assert call.status in (401, 403, 404)
     assert not call.rang

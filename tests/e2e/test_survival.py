@@ -57,7 +57,7 @@ async def _all_calls(own: Maskline) -> list[Any]:
 async def _settled(own: Maskline, count: int) -> list[Any]:
     """All call records, once there are `count`; a moment later there must not be more."""
     await eventually(lambda: _all_calls(own), lambda calls: len(calls) >= count, 30)
-    await eventually(own.live, lambda live: live == [], 15)
+    await eventually(own.live, lambda live: live == [])
     calls = await _all_calls(own)
     assert len(calls) == count
     assert len({one["call_id"] for one in calls}) == count
@@ -82,7 +82,7 @@ async def test_kill_9_of_maskline_with_50_calls_up_and_50_being_set_up(
     asterisk = own.asterisk_pid
 
     setting_up = asyncio.create_task(_dial(carrier, rising, rate=50))
-    await eventually(lambda: _count(carrier, CallState.RINGING), lambda ringing: ringing >= 20, 15)
+    await eventually(lambda: _count(carrier, CallState.RINGING), lambda ringing: ringing >= 20)
     await own.kill_9()
     later = await setting_up
     await asyncio.gather(*(call.until(_decided, 30) for call in later))
@@ -93,7 +93,7 @@ async def test_kill_9_of_maskline_with_50_calls_up_and_50_being_set_up(
     await asyncio.gather(talking.hear(700), listening.hear(450))
     assert max((*talking.heard(since=since).gaps_ms, 0)) <= 100
     answered = [call for call in (*calls, *later) if call.answered]
-    live = await eventually(own.live, lambda found: len(found) >= len(answered), 15)
+    live = await eventually(own.live, lambda found: len(found) >= len(answered))
     assert len(live) == len(answered)
     assert {one["state"] for one in live} == {"up"}
 
@@ -152,8 +152,8 @@ async def test_without_a_controller_the_caller_is_told_within_the_route_time_out
     assert own.process is not None
     os.kill(own.process.pid, signal.SIGSTOP)
     try:
-        begun = asyncio.get_running_loop().time()
         call = await carrier.call(session.buyer_dials, from_=session.buyer)
+        begun = asyncio.get_running_loop().time()
         await call.wait_ringing()  # the announcement is early media
         told = asyncio.get_running_loop().time() - begun
         await call.wait_ended(30)
@@ -262,3 +262,35 @@ async def test_two_instances_side_by_side(
         assert await own.stop() == 0
     finally:
         await other.kill()
+
+
+async def test_a_call_that_is_up_ends_by_itself_before_a_stop_that_may_wait(
+    own: Maskline, make_carrier: MakeCarrier
+) -> None:
+    own.options = {"drain_s": "120"}
+    carrier = await _ready(own, make_carrier)
+    first, second = await _sessions(own, 1, 2)
+    carrier.on_invite(Answer(tone_hz=700))
+    call = await carrier.call(first.buyer_dials, from_=first.buyer, tone_hz=450)
+    leg = await carrier.incoming()
+    await asyncio.gather(call.wait_up(), leg.wait_up())
+    assert own.process is not None
+    own.process.terminate()
+    await eventually(lambda: _logged(own, "no call is begun any more"), bool)
+
+    late = await carrier.call(second.buyer_dials, from_=second.buyer)
+    await late.wait_ended()
+    assert late.status == 503
+    await asyncio.gather(call.hear(700), leg.hear(450))
+    await call.hang_up()
+    async with asyncio.timeout(40):
+        assert await own.process.wait() == 0
+
+    await own.start()
+    [record] = await own.recorded(first)
+    assert (record["outcome"], record["ended_by"]) == ("answered", "caller")
+    assert await own.stop() == 0
+
+
+async def _logged(own: Maskline, text: str) -> bool:
+    return text in own.log

@@ -24,16 +24,20 @@ import psutil
 
 from maskline.client import ApiClient
 from maskline.demo.sipp import is_bound
+from maskline.demo.spec import PATIENCE_S
 from maskline.errors import CommandRefused
 from maskline.settings import Address
 from maskline.toolbox import ToolboxSettings, find_sipp
+from tests.support.leaks import WATCH
+from tests.support.places import Places
 
-START_S = 60.0
+START_S = 100.0
 STOP_S = 40.0
-_rtp_blocks = itertools.count(0)
-_hosts = itertools.count(80)
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-_sip_ports = itertools.count(os.getpid() % 500 * 10)
+# How many at most: no test has as many Masklines at once, or carriers.
+_rtp_blocks = Places("rtp", range(20_000, 52_000, 800), most=6)
+_hosts = Places("carrier", tuple(f"127.0.0.{n}" for n in range(80, 200)), most=12)
+_sip_blocks = Places("sip", range(15_000, 20_000, 100), most=1)
+_sip_ports = itertools.count()
 
 
 def free_tcp_port(host: str = "127.0.0.1") -> int:
@@ -46,7 +50,7 @@ def free_tcp_port(host: str = "127.0.0.1") -> int:
 def free_sip_port(host: str = "127.0.0.1") -> int:
     """A port that is free for UDP and TCP, below those that the kernel gives to others."""
     for _ in range(200):
-        port = 15_000 + next(_sip_ports) % 5_000
+        port = _sip_blocks.take() + next(_sip_ports) % 100
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
                 stack.enter_context(socket.socket(socket.AF_INET, kind)).bind((host, port))
@@ -55,16 +59,8 @@ def free_sip_port(host: str = "127.0.0.1") -> int:
 
 
 def carrier_host(port: int = 5080) -> str:
-    """A loopback address for one more carrier, 127.0.0.80 to 127.0.0.119, round and round.
-
-    One that is taken is passed over: another run of the tests may be under way. Workers of one run
-    begin at different places, for they ask at the same moment.
-    """
-    for _ in range(40):
-        host = f"127.0.0.{80 + (next(_hosts) - 80 + 20 * _WORKER) % 40}"
-        if not is_bound(host, port):
-            return host
-    raise AssertionError("no loopback address is left for a carrier")
+    """A loopback address for one more carrier."""
+    return _hosts.take(lambda host: not is_bound(host, port))
 
 
 def sipp_command() -> tuple[str, ...]:
@@ -74,15 +70,17 @@ def sipp_command() -> tuple[str, ...]:
 
 def rtp_block() -> str:
     """A range of 800 ports that no other instance has, of this test run or of another."""
-    for _ in range(40):
-        first = 20_000 + 800 * ((next(_rtp_blocks) + 20 * _WORKER) % 40)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("0.0.0.0", first))
-            except OSError:
-                continue
-        return f"{first}-{first + 799}"
-    raise AssertionError("no range of RTP ports is left")
+    first = _rtp_blocks.take(_is_free)
+    return f"{first}-{first + 799}"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+    return True
 
 
 @dataclass
@@ -94,6 +92,7 @@ class Maskline:
     sip: str = field(default_factory=lambda: f"127.0.0.1:{free_sip_port()}")
     rtp: str = field(default_factory=rtp_block)
     options: dict[str, str] = field(default_factory=dict)  # settings, as MASKLINE_*
+    flags: tuple[str, ...] = ()  # of `up`, besides
     process: asyncio.subprocess.Process | None = None
     starts: int = 0
 
@@ -130,7 +129,8 @@ class Maskline:
         self.data.parent.mkdir(parents=True, exist_ok=True)
         with (self.data.parent / f"stderr-{self.starts}.log").open("wb") as errors:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "maskline", "up", *self.arguments, *self.addresses),
+                *(sys.executable, "-m", "maskline", "up", *self.flags),
+                *(*self.arguments, *self.addresses),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
@@ -166,6 +166,14 @@ class Maskline:
         if (pid := self.asterisk_pid) is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        await asyncio.to_thread(self._search)
+
+    def _search(self) -> None:
+        """Whatever it wrote is searched for everybody's phone; findings fail the run at its end."""
+        WATCH.search_folder(self.data)
+        for path in sorted(self.data.parent.glob("stderr-*.log")):
+            WATCH.search_file(path)
+        WATCH.search_heard()
 
     @property
     def asterisk_pid(self) -> int | None:
@@ -188,7 +196,9 @@ class Maskline:
     async def ask(self, method: str, path: str, body: Any = None, **query: str) -> Any:
         """One request."""
         async with self.api() as api:
-            return await api.ask(method, path, body, query=query or None)
+            answer = await api.ask(method, path, body, query=query or None)
+        WATCH.hear("answers of the API", json.dumps(answer, ensure_ascii=False))
+        return answer
 
     async def refused(self, method: str, path: str, body: Any = None) -> str:
         """One request that has to be refused; how."""
@@ -250,7 +260,7 @@ class Maskline:
         return list(reversed(page["items"]))
 
     async def recorded(
-        self, session: Session, count: int = 1, timeout_s: float = 10.0
+        self, session: Session, count: int = 1, timeout_s: float = PATIENCE_S
     ) -> list[Any]:
         """The session's call records, as soon as there are `count`; never more than that."""
         found: list[Any] = await eventually(
@@ -324,11 +334,11 @@ _phones = itertools.count(1)
 def phones() -> Iterator[str]:
     """Mobile numbers that no other test of this run has."""
     while True:
-        yield f"+7916{next(_phones):07d}"
+        yield WATCH.hand_out(f"+7916{next(_phones):07d}")
 
 
 async def eventually(
-    ask: Callable[[], Awaitable[Any]], good: Callable[[Any], bool], timeout_s: float = 10.0
+    ask: Callable[[], Awaitable[Any]], good: Callable[[Any], bool], timeout_s: float = PATIENCE_S
 ) -> Any:
     """Ask until the answer is good. Fails with the last answer."""
     answer: Any = None

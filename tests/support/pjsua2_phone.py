@@ -17,6 +17,7 @@ from typing import Self
 
 from maskline.demo.g711 import FRAME_SAMPLES
 from maskline.demo.sounds import Ear, Sound
+from maskline.demo.spec import PATIENCE_S
 from maskline.demo.tones import dominant_hz
 from tests.support.pjsua2_probe import pjsua2_env
 
@@ -143,13 +144,13 @@ class Pjsua2Phone:
         self._tell("hangup")
         await self.until("state DISCONNECTED")
 
-    async def until(self, words: str, timeout_s: float = 10.0) -> None:
+    async def until(self, words: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until it says a line that begins with `words`."""
         await self._wait(
             lambda: any(line.startswith(words) for line in self.said), words, timeout_s
         )
 
-    async def hear_sound(self, sound: Sound, timeout_s: float = 10.0) -> None:
+    async def hear_sound(self, sound: Sound, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the whole of `sound` is in the recording."""
         ear = Ear()
 
@@ -159,7 +160,7 @@ class Pjsua2Phone:
 
         await self._wait(heard, sound.name, timeout_s)
 
-    async def hear(self, hz: int, timeout_s: float = 10.0) -> None:
+    async def hear(self, hz: int, timeout_s: float = PATIENCE_S) -> None:
         """Wait until 200 ms of the tone `hz` are in the recording, in one stretch."""
         rest: list[int] = []
         row = 0

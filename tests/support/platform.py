@@ -19,6 +19,9 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from maskline.demo.spec import PATIENCE_S
+from tests.support.leaks import WATCH
+
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 TOLERANCE_S = 300
 
@@ -84,7 +87,10 @@ class Platform:
         return [body for body in found.values() if body["type"] == kind]
 
     async def event(
-        self, kind: str, wanted: Callable[[Any], bool] = lambda _: True, timeout_s: float = 10.0
+        self,
+        kind: str,
+        wanted: Callable[[Any], bool] = lambda _: True,
+        timeout_s: float = PATIENCE_S,
     ) -> Any:
         """The first webhook of type `kind` that is `wanted`, as soon as it is there."""
         try:
@@ -117,6 +123,7 @@ class Platform:
 
     async def _take(self, request: web.Request) -> Any:
         body = await request.read()
+        WATCH.hear("what the platform was sent", body)
         head = "\r\n".join(
             [str(request.rel_url), *(f"{k}: {v}" for k, v in request.headers.items())]
         )

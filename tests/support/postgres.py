@@ -15,9 +15,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -52,6 +53,12 @@ class PostgresServer:
         places = ["-D", str(folder / "data"), "-k", str(folder)]
         self._command = [*_as(account), str(binaries / "postgres"), *places, *chosen]
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the server; its backends are its children."""
+        assert self._process is not None
+        return self._process.pid
 
     def url(self, database: str) -> str:
         """Where `database` is, as Maskline's configuration spells it."""
@@ -91,6 +98,17 @@ class PostgresServer:
             process.kill()
             process.wait(_STOP_S)
 
+    def kill_9(self) -> None:
+        """SIGKILL to the server and every backend; `start` brings back what was committed."""
+        assert self._process is not None
+        backends = psutil.Process(self._process.pid).children(recursive=True)
+        self._process.kill()
+        self._process.wait(_STOP_S)
+        for one in backends:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(backends, timeout=_STOP_S)
+
     def _conninfo(self) -> str:
         return f"host={self.folder} user={self._user} dbname=postgres connect_timeout=5"
 
@@ -100,16 +118,23 @@ class PostgresMissing(RuntimeError):
 
 
 @contextmanager
-def running_postgres(settings: Mapping[str, str] = _SETTINGS) -> Iterator[PostgresServer]:
-    """Start a server, stop it at the end. Raises PostgresMissing."""
+def running_postgres(
+    settings: Mapping[str, str] = _SETTINGS, keep: Path | None = None
+) -> Iterator[PostgresServer]:
+    """Start a server, stop it at the end. Raises PostgresMissing.
+
+    It lives in `keep` if that is given, and finds there what an earlier one left.
+    """
     binaries = _binaries()
     account = _account()
     # Short, because a socket's path has at most 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="maskline-pg-", dir="/tmp"))
+    folder = keep or Path(tempfile.mkdtemp(prefix="maskline-pg-", dir="/tmp"))
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         if os.geteuid() == 0:
             os.chown(folder, account.pw_uid, account.pw_gid)
-        _initialise(binaries, account, folder / "data")
+        if not (folder / "data" / "PG_VERSION").exists():
+            _initialise(binaries, account, folder / "data")
         server = PostgresServer(folder, account, binaries, settings)
         try:
             server.start()
@@ -117,7 +142,8 @@ def running_postgres(settings: Mapping[str, str] = _SETTINGS) -> Iterator[Postgr
         finally:
             server.stop()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

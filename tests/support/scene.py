@@ -19,9 +19,11 @@ from typing import Any
 import aiohttp
 
 from maskline.demo import Answer, Call, CallSpec, CallState, Carrier, Sound
+from maskline.demo.spec import PATIENCE_S
 from tests.support.maskline import Maskline, Session, phones, session_body, user_id
 from tests.support.planted import Haystack, phone_spellings
 from tests.support.platform import SECRET, Platform
+from tests.support.quiet import make_quiet
 
 CALLERS, CALLEES = 450, 700  # Hz
 LANGUAGES = ("ru", "en")
@@ -54,7 +56,7 @@ class Talk:
 
 @dataclass
 class Scene:
-    """One for a module; `begin` and `check` enclose a test."""
+    """One for a module; `begin` and `end` enclose a test."""
 
     maskline: Maskline
     carrier: Carrier
@@ -171,7 +173,9 @@ class Scene:
         """The caller hears the beginning of `name`, in this language: enough to know it by."""
         await call.hear_sound(self.sound(language, name).first(_ENOUGH_MS))
 
-    async def told(self, call: Call, language: str, name: str, timeout_s: float = 15.0) -> None:
+    async def told(
+        self, call: Call, language: str, name: str, timeout_s: float = PATIENCE_S
+    ) -> None:
         """The caller hears the announcement `name`, all of it, in this language."""
         await call.hear_sound(self.sound(language, name), timeout_s)
 
@@ -211,13 +215,25 @@ class Scene:
         self.carrier.on_invite(Answer(ring_ms=100, tone_hz=CALLEES))
         self._begun = len(self.carrier.calls)
 
-    async def check(self) -> None:
-        """A test is over: hang up what is up, and see that nobody was given away."""
+    async def end(self, *, failed: bool) -> None:
+        """A test is over: everything ends, and nobody was given away.
+
+        What was up is hung up, and all else has to end by that. What a failed test left is ended.
+        """
+        try:
+            if not failed:
+                for call in self.carrier.calls[self._begun :]:
+                    if call.state is CallState.UP:
+                        await call.hang_up()
+                    await call.wait_ended()
+                self.nobody_rung()
+        finally:
+            await make_quiet(self.maskline, self.carrier)
+        self.check()
+
+    def check(self) -> None:
+        """Nobody was given away."""
         calls = self.carrier.calls[self._begun :]
-        for call in calls:
-            if call.state is CallState.UP:
-                await call.hang_up()
-            await call.wait_ended()
         given_away = {
             (call.invite.method, spelling)
             for call in calls

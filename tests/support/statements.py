@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
+from unittest import mock
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Row, event
+
+from storage.prepared import InsertTogether, Prepared, PreparedInsert
 
 
 @contextmanager
@@ -38,15 +41,42 @@ def queries(conn: Connection) -> Iterator[list[str]]:
 @contextmanager
 def parameters(conn: Connection) -> Iterator[list[tuple[str, Any]]]:
     """The statements that `conn` runs inside the block, each with (the first of) its parameters."""
+    with whole_parameters(conn) as seen:
+        found: list[tuple[str, Any]] = []
+        yield found
+    found += [(text, values[0] if type(values) is list else values) for text, values in seen]
+
+
+@contextmanager
+def whole_parameters(conn: Connection) -> Iterator[list[tuple[str, Any]]]:
+    """The same with all of them. What is prepared goes the usual way meanwhile, to be seen."""
     seen: list[tuple[str, Any]] = []
 
     def note(
         _conn: object, _cursor: object, statement: str, values: object, _context: object, many: bool
     ) -> None:
-        seen.append((statement, cast("Any", values)[0] if many else values))
+        seen.append((statement, list(cast("Any", values)) if many else values))
+
+    def rows(self: Prepared, conn: Connection, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        return conn.execute(self.statement, values).all()
+
+    def insert(self: PreparedInsert, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            conn.execute(self.statement(conn), rows)
+
+    def together(
+        self: InsertTogether, conn: Connection, rows: Sequence[Sequence[Mapping[str, Any]]]
+    ) -> None:
+        for one, of_table in zip(self.each, rows, strict=True):
+            one.insert(conn, of_table)
 
     event.listen(conn, "before_cursor_execute", note)
     try:
-        yield seen
+        with (
+            mock.patch.object(Prepared, "rows", rows),
+            mock.patch.object(PreparedInsert, "insert", insert),
+            mock.patch.object(InsertTogether, "insert", together),
+        ):
+            yield seen
     finally:
         event.remove(conn, "before_cursor_execute", note)

@@ -18,6 +18,7 @@ from maskline.demo import sip
 from maskline.demo.g711 import Codec
 from maskline.demo.media import MediaEndpoint
 from maskline.demo.sip import Message
+from maskline.demo.spec import PATIENCE_S
 
 Address = tuple[str, int]
 _tokens = itertools.count(1)
@@ -103,6 +104,8 @@ class _Keeper(asyncio.DatagramProtocol):
 class Tap(_Keeper):
     """One carrier's SIP address. Requests inside a dialog are answered 200 by itself."""
 
+    protocol = "UDP"  # as Via says it
+
     def __init__(self, host: str, toward: Address) -> None:
         super().__init__()
         self.host, self.toward = host, toward
@@ -177,7 +180,9 @@ class Tap(_Keeper):
             raw = sip.join(lines[0], [*lines[1:], "Content-Type: application/sdp"], body)
         return raw
 
-    async def take(self, wanted: Callable[[Message], bool], timeout_s: float = 8.0) -> Message:
+    async def take(
+        self, wanted: Callable[[Message], bool], timeout_s: float = PATIENCE_S
+    ) -> Message:
         """The next message that is `wanted` and was not taken yet."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -198,7 +203,7 @@ class Tap(_Keeper):
         mine = (one for one in self._messages if one.call_id == call_id)
         return max((one.status for one in mine if one.header("cseq") == wanted), default=0)
 
-    async def invite(self, timeout_s: float = 8.0) -> Message:
+    async def invite(self, timeout_s: float = PATIENCE_S) -> Message:
         """The next call that comes in."""
         return await self.take(
             lambda one: (
@@ -224,8 +229,9 @@ class Party:
     cseq: int = 0
 
     def _build(self, method: str, cseq: int, branch: str, more: Iterable[str], body: str) -> bytes:
+        sent_by = f"{self.tap.protocol} {self.tap.host}:{self.tap.port}"
         lines = [
-            f"Via: SIP/2.0/UDP {self.tap.host}:{self.tap.port};rport;branch={branch}",
+            f"Via: SIP/2.0/{sent_by};rport;branch={branch}",
             f"From: {self.local}",
             f"To: {self.remote}",
             f"Call-ID: {self.call_id}",
@@ -245,13 +251,15 @@ class Party:
         return self.cseq, branch
 
     async def request(
-        self, method: str, more: Iterable[str] = (), body: str = "", timeout_s: float = 8.0
+        self, method: str, more: Iterable[str] = (), body: str = "", timeout_s: float = PATIENCE_S
     ) -> Message:
         """A request and its final response; an INVITE is acknowledged."""
         cseq, branch = self.send(method, more, body)
         return await self.final(method, cseq, branch, timeout_s)
 
-    async def final(self, method: str, cseq: int, branch: str, timeout_s: float = 8.0) -> Message:
+    async def final(
+        self, method: str, cseq: int, branch: str, timeout_s: float = PATIENCE_S
+    ) -> Message:
         """The final response to request `cseq`; an INVITE is acknowledged."""
         found = await self.tap.take(lambda one: self._answers(one, method, cseq, 200), timeout_s)
         if method == "INVITE":
@@ -264,7 +272,7 @@ class Party:
             )
         return found
 
-    async def provisional(self, cseq: int, timeout_s: float = 8.0) -> Message:
+    async def provisional(self, cseq: int, timeout_s: float = PATIENCE_S) -> Message:
         """A 180 or 183, which makes an early dialog."""
         found = await self.tap.take(
             lambda one: self._answers(one, "INVITE", cseq, 180, 199), timeout_s
@@ -291,7 +299,7 @@ class Party:
         assert stream is not None, message.start_line
         self.media.send_to(stream.host, stream.port, Codec.ALAW)
 
-    async def hears(self, hz: int, ms: int = 200, timeout_s: float = 8.0) -> None:
+    async def hears(self, hz: int, ms: int = 200, timeout_s: float = PATIENCE_S) -> None:
         """Until `ms` of the tone `hz` came in, one stretch."""
         await until(lambda: self.media.heard_enough(hz, ms), f"{hz} Hz", timeout_s)
 
@@ -326,7 +334,7 @@ async def callee(tap: Tap, invite: Message, *, contact: str = "", tone_hz: int) 
     return party
 
 
-async def until(condition: Callable[[], bool], what: str, timeout_s: float = 8.0) -> None:
+async def until(condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
     """Wait for `condition`; `what` names it where it does not come."""
     try:
         async with asyncio.timeout(timeout_s):

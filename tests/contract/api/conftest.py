@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from api.services import ApiSettings
+from cdr.recording_files import RecordingFiles
 from storage.database import open_database
-from storage.migration import migrate
 from storage.vault import Vault, VaultKeys
 from tests.contract.api.house import House
-from tests.support.postgres import PostgresServer, fresh_database
-
-
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated, empty SQLite database, to be copied."""
-    file = tmp_path_factory.mktemp("migrated") / "maskline.db"
-    asyncio.run(migrate(f"sqlite:///{file}"))
-    return file
 
 
 @pytest.fixture
-def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
+def sqlite_url(migrated_sqlite: str) -> str:
     """A migrated SQLite database of the test's own."""
-    file = tmp_path / "maskline.db"
-    shutil.copyfile(migrated_file, file)
-    return f"sqlite:///{file}"
+    return migrated_sqlite
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A migrated database of the test's own, of each kind."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite_url")
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    with fresh_database(server) as url:
-        asyncio.run(migrate(url))
-        yield url
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated, empty database of each kind."""
+    found: str = request.getfixturevalue(f"migrated_{request.param}")
+    return found
 
 
 @pytest.fixture
@@ -59,10 +41,16 @@ async def lite(sqlite_url: str) -> AsyncIterator[House]:
         yield running
 
 
-async def run(url: str, settings: ApiSettings | None = None) -> AsyncIterator[House]:
+async def run(
+    url: str,
+    settings: ApiSettings | None = None,
+    recordings: RecordingFiles | None = None,
+    exports: Path | None = None,
+) -> AsyncIterator[House]:
     """A running API; at the end all that it said is searched for phones."""
     db = open_database(url)
-    running = House(db, Vault(VaultKeys.generate()), settings or ApiSettings(sip_host="sip.test"))
+    how = settings or ApiSettings(sip_host="sip.test")
+    running = House(db, Vault(VaultKeys.generate()), how, recordings, exports)
     try:
         await running.open()
         yield running

@@ -10,23 +10,30 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
 from api.app import create_runner
-from api.services import ApiSettings, Health, Services
+from api.services import ApiSettings, AppTransports, Health, NodeElsewhere, Services
+from cdr.recording_files import RecordingFiles
+from masking.ids import call_id
+from masking.live import CannotNow, LiveRefused
 from masking.model import Role
+from masking.plan import Channel
 from storage import keys
 from storage.database import Database
 from storage.keys import KeyRole
 from storage.vault import Vault
+from tests.contract.api.memory import Lines, Memory, phones_in
+from tests.support.app_events import EventReader
 
 START = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 BUYER, SELLER = "+79161234567", "+79267654321"
@@ -93,11 +100,19 @@ class Node:
     calls: dict[str, LiveCallDouble] = field(default_factory=dict)
     told: int = 0  # how often trunks were said to have changed
     away: bool = False
+    apart: bool = False  # in another process
+    shut_out: list[tuple[str, ...]] = field(default_factory=list)
+    apps: set[str] = field(default_factory=set)  # that are registered
+    handed_over: list[tuple[str, str, Channel]] = field(default_factory=list)
+    clicked: list[tuple[str, str]] = field(default_factory=list)
+    refuses: CannotNow | None = None
 
     def live_calls(self) -> tuple[LiveCallDouble, ...]:
         return tuple(self.calls.values())
 
     async def hang_up(self, call_id: str) -> None:
+        if self.apart:
+            raise NodeElsewhere
         if self.away:
             raise ConnectionError
         del self.calls[call_id]
@@ -107,59 +122,54 @@ class Node:
         if self.away:
             raise ConnectionError
 
+    async def hand_over(self, call_id: str, user_id: str, to: Channel) -> None:
+        self._may()
+        if call_id not in self.calls:
+            raise LookupError(call_id)
+        self.handed_over.append((call_id, user_id, to))
+
+    async def click(self, session_id: str, user_id: str) -> str:
+        self._may()
+        self.clicked.append((session_id, user_id))
+        return call_id("node", str(len(self.clicked)))
+
+    def _may(self) -> None:
+        if self.apart:
+            raise NodeElsewhere
+        if self.away:
+            raise ConnectionError
+        if self.refuses is not None:
+            raise LiveRefused(self.refuses)
+
+    async def apps_changed(self, usernames: Sequence[str]) -> None:
+        self.shut_out.append(tuple(usernames))
+        if self.away:
+            raise ConnectionError
+
+    def registered(self, usernames: Collection[str]) -> frozenset[str]:
+        return frozenset(self.apps.intersection(usernames))
+
     async def probe(self) -> Health:
         return Health(ok=not self.away, detail="", gauges={"calls": len(self.calls)})
-
-
-@dataclass
-class Memory:
-    """All that was sent in, answered and logged."""
-
-    phones: set[str] = field(default_factory=set)
-    answers: list[bytes] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-
-    def search(self) -> None:
-        """Fail if a phone that was sent in is in any answer or log line, however it is spelt."""
-        logged = "\n".join(self.lines).encode()
-        for phone in self.phones:
-            for spelling in spellings(phone):
-                for answer in self.answers:
-                    assert spelling not in answer, f"a phone was sent out, as {spelling!r}"
-                assert spelling not in logged, f"a phone was logged, as {spelling!r}"
-
-
-def spellings(phone: str) -> Iterator[bytes]:
-    """How a phone may be written: whole, national, in groups, percent-encoded, in hexadecimal."""
-    digits = phone.lstrip("+")
-    tail = digits[-10:]
-    groups = (tail[:3], tail[3:6], tail[6:8], tail[8:])
-    texts = [digits, tail, quote(phone), "-".join(groups), " ".join(groups)]
-    texts += [f"({groups[0]}) {groups[1]}-{groups[2]}-{groups[3]}", digits.encode().hex()]
-    for text in texts:
-        if len(text) >= 7:
-            yield text.encode()
-
-
-class _Lines(logging.Handler):
-    def __init__(self, memory: Memory) -> None:
-        super().__init__(logging.DEBUG)
-        self._memory = memory
-        self.setFormatter(logging.Formatter("%(name)s %(message)s"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._memory.lines.append(self.format(record))
 
 
 class House:
     """The running API and the ways to ask it."""
 
-    def __init__(self, db: Database, vault: Vault, settings: ApiSettings) -> None:
+    def __init__(
+        self,
+        db: Database,
+        vault: Vault,
+        settings: ApiSettings,
+        recordings: RecordingFiles | None = None,
+        exports: Path | None = None,
+    ) -> None:
         self.db = db
         self.clock = Clock()
         self.node = Node()
         self.memory = Memory()
         self.keys: dict[str, str] = {}
+        self.transports = AppTransports(ws_url="ws://sip.test:8088/ws", udp="sip.test:5060")
         self.services = Services(
             db=db,
             vault=vault,
@@ -169,11 +179,16 @@ class House:
             live=self.node,
             settings=settings,
             health={"node": self.node.probe},
+            apps_changed=self.node.apps_changed,
+            devices=self.node,
+            transports=lambda: self.transports,
+            recordings=recordings,
+            exports=exports,
         )
         self.runner: web.AppRunner = create_runner(self.services)
         self.port = 0
         self._http: aiohttp.ClientSession | None = None
-        self._handler = _Lines(self.memory)
+        self._handler = Lines(self.memory)
         self._level = logging.getLogger().level
 
     async def open(self) -> None:
@@ -184,7 +199,8 @@ class House:
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", 0).start()
         self.port = self.runner.addresses[0][1]
-        self._http = aiohttp.ClientSession(f"http://127.0.0.1:{self.port}")
+        jar = aiohttp.DummyCookieJar()  # whoever has cookies sends them
+        self._http = aiohttp.ClientSession(f"http://127.0.0.1:{self.port}", cookie_jar=jar)
 
     async def close(self) -> None:
         if self._http is not None:
@@ -202,6 +218,7 @@ class House:
         role: str | None = "admin",
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
+        follow: bool = True,
     ) -> Reply:
         """Send one request: `body` as JSON, or `raw` as it is."""
         assert self._http is not None
@@ -215,11 +232,52 @@ class House:
         if data is not None:
             sent.setdefault("Content-Type", "application/json")
         url = URL(path, encoded=True)
-        async with self._http.request(method, url, data=data, headers=sent) as response:
+        async with self._http.request(
+            method, url, data=data, headers=sent, allow_redirects=follow
+        ) as response:
             answered = await response.read()
             head = b"\n".join(b": ".join(pair) for pair in response.raw_headers)
             self.memory.answers.append(head + b"\n\n" + answered)
             return Reply(response.status, response.headers, answered)
+
+    async def credential(self, user_id: str = "u-1", **wishes: object) -> dict[str, Any]:
+        """A new credential as the API answers it."""
+        path = f"/v1/users/{user_id}/app-credentials"
+        reply = await self.ask("POST", path, wishes, role="platform")
+        assert reply.status == 201, reply.body
+        made: dict[str, Any] = reply.json()
+        return made
+
+    async def ask_app(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request as an app."""
+        sent = {**(headers or {}), "Authorization": f"Bearer {token}"}
+        return await self.ask(method, path, body, role=None, headers=sent)
+
+    @asynccontextmanager
+    async def events(self, token: str, *, after: int | None = None) -> AsyncIterator[EventReader]:
+        """Listen to an app's events."""
+        async with self.follow("/v1/app/events", token, after=after) as reader:
+            yield reader
+
+    @asynccontextmanager
+    async def follow(
+        self, path: str, bearer: str, *, after: int | None = None, cookie: str | None = None
+    ) -> AsyncIterator[EventReader]:
+        """Listen to any stream of events."""
+        assert self._http is not None
+        sent = {"Authorization": f"Bearer {bearer}"} if cookie is None else {"Cookie": cookie}
+        if after is not None:
+            sent["Last-Event-ID"] = str(after)
+        async with self._http.get(path, headers=sent) as response:
+            yield EventReader(response, self.memory.answers.append)
 
     async def say(self, text: bytes) -> bytes:
         """Send bytes that need not be HTTP; all that comes back until the server hangs up."""
@@ -255,22 +313,6 @@ class House:
             lambda conn: keys.add(conn, key_hash=hashed, role=role, name=role.value, now=now)
         )
         return text
-
-
-def phones_in(value: object) -> Iterator[str]:
-    """Every phone in a body."""
-    match value:
-        case dict():
-            for name, inner in value.items():
-                if name == "phone" and isinstance(inner, str) and len(inner) >= 8:
-                    yield inner
-                else:
-                    yield from phones_in(inner)
-        case list():
-            for inner in value:
-                yield from phones_in(inner)
-        case _:
-            pass
 
 
 def trunk(**changes: object) -> dict[str, Any]:

@@ -2,81 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection
-
-from cdr import call_log, entries, history, people, records
-from cdr.model import Attempt, CallRecord, Leg, Step, Stream
+from cdr.model import CameBy, Handover, HandoverResult, HandoverWhy, Recording
 from masking.ids import call_id
-from masking.model import Role
-from masking.outcome import DialStatus, EndedBy, Outcome
+from masking.outcome import EndedBy, Outcome
 from masking.plan import Channel
-from tests.contract.api.house import BUYER, PROXY, START, House, LiveCallDouble
-
-NODE = "n0123456789ab"
-
-
-def record(number: int, session_id: str | None, outcome: Outcome, **changes: object) -> CallRecord:
-    at = START + timedelta(minutes=number)
-    answered = at + timedelta(seconds=4) if outcome is Outcome.ANSWERED else None
-    talk_ms = 61_500 if answered else 0
-    step = Step(
-        n=1,
-        trunk="carrier-a",
-        status=DialStatus.ANSWER if answered else DialStatus.NOANSWER,
-        cause=16,
-        sip=200 if answered else 480,
-        started_at=at,
-        rang_at=at + timedelta(seconds=1),
-        ended_at=at + timedelta(seconds=66),
-        talk_ms=talk_ms,
-    )
-    stream = Stream(packets=3000, lost=2, jitter_ms=1.5, mes=88.0, mos=4.29)
-    given: dict[str, Any] = {
-        "call_id": call_id(NODE, f"1.{number}"),
-        "node": NODE,
-        "linked_id": f"1.{number}",
-        "session_id": session_id,
-        "caller_role": Role.BUYER,
-        "callee_role": Role.SELLER,
-        "number_in": PROXY,
-        "number_out": PROXY,
-        "trunk_in": "carrier-a",
-        "trunk_out": "carrier-a",
-        "channel": Channel.GSM,
-        "outcome": outcome,
-        "reason": None,
-        "announcement": None,
-        "ended_by": EndedBy.CALLER,
-        "cause": 16,
-        "offered_at": at,
-        "rang_at": at + timedelta(seconds=1),
-        "answered_at": answered,
-        "ended_at": at + timedelta(seconds=66),
-        "ring_ms": 3_000,
-        "talk_ms": talk_ms,
-        "attempts": (Attempt(Channel.GSM, (step,)),),
-        "legs": (Leg(EndedBy.CALLER, "carrier-a", "alaw", 12.5, stream, stream),),
-    }
-    return CallRecord(**(given | changes))
-
-
-async def keep(house: House, *kept: CallRecord) -> None:
-    """As the ingester does: record, history and call log in one transaction."""
-
-    def work(conn: Connection) -> None:
-        wanted = {one.session_id for one in kept if one.session_id is not None}
-        known = people.parties_of(conn, wanted)
-        for one in kept:
-            parties = known.get(one.session_id) if one.session_id is not None else None
-            records.insert(conn, [records.row_of(one, one.ended_at, parties)])
-            if parties is not None:
-                history.insert(conn, [entries.history_row(one, parties)])
-                call_log.insert(conn, entries.log_rows(one, parties))
-
-    await house.db.write(work)
+from masking.recording import NotRecorded
+from masking.rules import RecordingMode
+from storage import recordings
+from tests.contract.api.house import BUYER, START, House, LiveCallDouble
+from tests.contract.api.recorded import NODE, keep, record
 
 
 async def test_a_call_is_shown_with_everything_but_phones(house: House) -> None:
@@ -185,6 +122,64 @@ async def test_the_call_log_counts_what_is_unread(house: House) -> None:
     assert (await house.ask("GET", "/v1/users/u-2/call-log")).json()["unread_count"] == 0
 
 
+async def test_history_and_log_say_why_nobody_talked(house: House) -> None:
+    await house.furnish()
+    made = await house.open_session()
+    never_rang: dict[str, object] = {"rang_at": None, "ring_ms": 0}
+    quiet = record(
+        2, made["id"], Outcome.BLOCKED, reason="quiet_hours", attempts=(), legs=(), **never_rang
+    )
+    offline = record(1, made["id"], Outcome.UNREACHABLE, **never_rang)
+    await keep(house, offline, quiet)
+
+    first, second = (await house.ask("GET", "/v1/users/u-2/call-log")).json()["items"]
+    assert (first["outcome"], first["reason"]) == ("missed", "quiet_hours")
+    assert first["text"] == {
+        "ru": "Пропущенный в тихие часы",
+        "en": "You missed a call in your quiet hours",
+    }
+    assert (second["outcome"], second["reason"]) == ("missed", "offline")
+    callers = (await house.ask("GET", "/v1/users/u-1/call-log")).json()["items"]
+    assert [entry["reason"] for entry in callers] == ["quiet_hours", None]
+    history = (await house.ask("GET", "/v1/conversations/chat-81/history?language=en")).json()
+    assert [(entry["why"], entry["text"]["callee"]) for entry in history["items"]] == [
+        ("quiet_hours", "You missed a call in your quiet hours"),
+        ("offline", "You missed a call while offline"),
+    ]
+    shown = (await house.ask("GET", f"/v1/calls/{quiet.call_id}")).json()
+    assert (shown["outcome"], shown["reason"], shown["why"]) == (
+        "blocked",
+        "quiet_hours",
+        "quiet_hours",
+    )
+
+
+async def test_a_call_that_was_handed_over_is_one_entry(house: House) -> None:
+    await house.furnish()
+    made = await house.open_session()
+    moved = Handover(
+        side=EndedBy.CALLER,
+        source=Channel.APP,
+        target=Channel.GSM,
+        why=HandoverWhy.QUALITY,
+        result=HandoverResult.DONE,
+        at=START + timedelta(minutes=1, seconds=30),
+        ms=4_000,
+        trunk="carrier-a",
+    )
+    vain = replace(moved, result=HandoverResult.UNANSWERED)
+    call = record(1, made["id"], Outcome.ANSWERED, handovers=(vain, moved), came_by=CameBy.APP)
+    await keep(house, call)
+
+    [entry] = (await house.ask("GET", "/v1/conversations/chat-81/history")).json()["items"]
+    assert (entry["came_by"], entry["why"]) == ("app", None)
+    assert [(one["side"], one["to"]) for one in entry["handovers"]] == [("caller", "gsm")]
+    shown = (await house.ask("GET", f"/v1/calls/{call.call_id}")).json()
+    assert [one["result"] for one in shown["handovers"]] == ["unanswered", "done"]
+    log = (await house.ask("GET", "/v1/users/u-1/call-log")).json()["items"]
+    assert [one["call_id"] for one in log] == [call.call_id]
+
+
 async def test_no_call_is_shown_where_there_is_none(lite: House) -> None:
     for wanted in (call_id(NODE, "9.9"), "cal_x", "x"):
         reply = await lite.ask("GET", f"/v1/calls/{wanted}")
@@ -227,3 +222,41 @@ async def test_a_phone_of_the_session_is_in_none_of_it(house: House) -> None:
 
     for path in ("/v1/calls", "/v1/conversations/chat-81/history", "/v1/users/u-2/call-log"):
         assert len((await house.ask("GET", path)).json()["items"]) == 1
+
+
+async def test_a_call_says_what_became_of_recording_it(house: House) -> None:
+    await house.furnish()
+    made = await house.open_session()
+    at = START + timedelta(minutes=1)
+    whole = Recording(
+        RecordingMode.ALWAYS, 1871, 1869, started_at=at, ended_at=at + timedelta(seconds=9), ms=9000
+    )
+    none = Recording(RecordingMode.CONSENT, reason=NotRecorded.NO_CONSENT)
+    records = [
+        replace(record(n, made["id"], Outcome.ANSWERED), recording=one)
+        for n, one in enumerate((whole, none, None), start=1)
+    ]
+    await keep(house, *records)
+    row = recordings.pending_row(
+        call_id=records[0].call_id,
+        node=records[0].node,
+        session_id=made["id"],
+        conversation_id="chat-81",
+        delete_at=None,
+        now=at,
+    )
+    await house.db.write(lambda conn: recordings.keep(conn, [row]))
+
+    shown = [
+        (await house.ask("GET", f"/v1/calls/{one.call_id}")).json()["recording"] for one in records
+    ]
+
+    listed = (await house.ask("GET", "/v1/calls")).json()["items"]
+    assert [one["recording"] for one in reversed(listed)] == shown
+    assert (shown[0]["state"], shown[1]["state"]) == ("pending", None)
+    assert shown[0]["announced_caller_ms"] == 1871
+    assert datetime.fromisoformat(shown[0]["started_at"]) == at
+    assert (shown[0]["ms"], shown[0]["reason"]) == (9000, None)
+    assert (shown[1]["asked"], shown[1]["reason"]) == ("consent", "no_consent")
+    assert shown[1]["started_at"] is None
+    assert shown[2] is None

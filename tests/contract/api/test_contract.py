@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tests.contract.api.house import PROXY, START, House
+from tests.contract.api.house import PROXY, START, House, LiveCallDouble
 
 TRUNK = b"""{"name":"carrier-a","host":"127.0.0.2","port":5080,"transport":"udp",
                       "auth":{"type":"ip"},"number_format":"e164","codecs":["alaw","ulaw"],
@@ -96,19 +96,49 @@ async def test_an_exhausted_pool_answers_503(house: House) -> None:
     assert refused.error_id == "pool_exhausted"
 
 
-async def test_what_later_versions_will_have_is_not_there(lite: House) -> None:
-    await lite.furnish()
-    made = await lite.open_session()
-    for method, path in (
-        ("POST", f"/v1/sessions/{made['id']}/preflight"),
-        ("POST", f"/v1/sessions/{made['id']}/calls"),
-        ("POST", "/v1/calls/cal_5g8s1t2v3w4x5y6z7a8b9c0d1e/handover"),
-        ("POST", "/v1/calls/cal_5g8s1t2v3w4x5y6z7a8b9c0d1e/rating"),
-        ("POST", "/v1/users/u-1/app-credentials"),
-        ("PUT", "/v1/users/u-1/reachability"),
-    ):
-        reply = await lite.ask(method, path, {})
-        assert (reply.status, reply.error_id) == (404, "path_not_found"), path
+async def test_an_app_gets_its_credential_and_its_user_is_reached_as_chosen(house: House) -> None:
+    made = await house.ask("POST", "/v1/users/u-1/app-credentials", role="platform")  # no body
+    chosen = await house.ask(
+        "PUT",
+        "/v1/users/u-1/reachability",
+        {"in_app_calls": True, "quiet_hours": [], "timezone": "Europe/Moscow"},
+        role="platform",
+    )
+
+    assert made.status == 201
+    names = {"username", "password", "ws_url", "sip_uri", "ice_servers", "expires_at"}
+    assert names <= made.json().keys()
+    assert chosen.status == 200
+
+
+async def test_a_call_is_prepared_begun_moved_and_rated_as_the_contract_says(house: House) -> None:
+    await house.furnish()
+    path = f"/v1/sessions/{(await house.open_session())['id']}"
+    live = LiveCallDouble("cal_5g8s1t2v3w4x5y6z7a8b9c0d1e", START)
+    house.node.calls[live.call_id] = live
+
+    poor = {"user_id": "u-1", "rtt_ms": 900, "jitter_ms": 80, "loss": 0.2}
+    advised = await house.ask("POST", f"{path}/preflight", poor, role="platform")
+    begun = await house.ask("POST", f"{path}/calls", {"from": "u-1"}, role="platform")
+    moved = await house.ask(
+        "POST",
+        f"/v1/calls/{live.call_id}/handover",
+        {"user_id": "u-1", "to": "gsm"},
+        role="platform",
+    )
+    rated = await house.ask(
+        "POST",
+        f"/v1/calls/{live.call_id}/rating",
+        {"user_id": "u-1", "stars": 5, "issues": ["echo"]},
+        role="platform",
+    )
+
+    assert advised.json().items() >= {"channel": "gsm", "dial": PROXY}.items()
+    assert {"mos", "reason"} <= advised.json().keys()
+    assert begun.status == 202
+    assert begun.json()["call_id"].startswith("cal_")
+    assert moved.status == 202
+    assert (rated.status, rated.error_id) == (404, "call_not_found")  # it is not over yet
 
 
 async def test_probes_and_description_need_no_key(lite: House) -> None:

@@ -24,17 +24,23 @@ from tests.contract.api.house import House
 PHONES = itertools.count(1)
 
 
-def keep_the_rules(case: Case[Any]) -> None:  # noqa: C901 (a table: a case an operation)
+def keep_the_rules(case: Case[Any]) -> None:  # noqa: C901, PLR0912 (a table)
     """What JSON Schema cannot say of a valid request: made so.
 
     A phone must be possible in its country, the two sides must differ, an address must be one, a
     cursor must have been given out, an Idempotency-Key is for one request.
     """
     case.query.pop("cursor", None)
+    if "number" in case.query:
+        case.query["number"] = f"+7916{next(PHONES):07}"
     case.headers.pop("Idempotency-Key", None)
+    if "/analytics/" in case.path:
+        for name in ("from", "until"):  # in this order, and not too long ago
+            case.query.pop(name, None)
     body: Any = case.body
     if not isinstance(body, dict):
         return
+    make_phones_possible(body)
     match case.operation.definition.raw["operationId"]:
         case "open_session":
             body["conversation_id"] = "chat-81"
@@ -48,7 +54,7 @@ def keep_the_rules(case: Case[Any]) -> None:  # noqa: C901 (a table: a case an o
                 | {"number": None}
                 for role, one in zip(("buyer", "seller"), body["participants"], strict=True)
             ]
-        case "extend_session":
+        case "extend_session" | "change_listing_number":
             body.clear()
             body["ttl_s"] = 600
         case "add_numbers":
@@ -69,10 +75,30 @@ def keep_the_rules(case: Case[Any]) -> None:  # noqa: C901 (a table: a case an o
             body.setdefault("numbers", {}).update(areas=["RU"], exhausted="refuse")
             body["strangers"] = {"static": f"+7496{next(PHONES):07}"}
             body.pop("ending", None)
+            body.pop("push", None)
+            body.pop("handover", None)
+        case "count_impressions":
+            for one in body["impressions"]:
+                one.pop("at", None)
+                one.pop("variant", None)
+        case "put_reachability":
+            body.pop("quiet_hours", None)
+            body["timezone"] = "Europe/Moscow"
+        case "search_calls":
+            body.pop("cursor", None)
         case "set_block":
             body["user_id"], body["blocked_user_id"] = "u-1", "u-2"
         case _:
             pass
+
+
+def make_phones_possible(body: dict[str, Any]) -> None:
+    """Give everybody in it a phone of their own that could be one."""
+    for name, value in body.items():
+        if isinstance(value, dict):
+            make_phones_possible(value)
+        elif name in ("phone", "caller", "number") and isinstance(value, str):
+            body[name] = f"+7916{next(PHONES):07}"
 
 
 class Standing:
@@ -96,8 +122,10 @@ class Standing:
 
     async def _open(self) -> House:
         vault = Vault(VaultKeys.generate())
-        self.house = House(open_database(self._url), vault, ApiSettings(sip_host="sip.test"))
+        settings = ApiSettings(sip_host="sip.test", app_burst=10_000)
+        self.house = House(open_database(self._url), vault, settings)
         await self.house.open()
+        self.house.keys["app"] = (await self.house.credential())["token"]
         await self.house.furnish(*(f"+7495{number:07}" for number in range(2_000)))
         return self.house
 
@@ -108,14 +136,17 @@ class Standing:
 
 
 @pytest.fixture(scope="module")
-def standing(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def standing(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     file = tmp_path_factory.mktemp("schemathesis") / "maskline.db"
-    shutil.copyfile(migrated_file, file)
+    shutil.copyfile(sqlite_template, file)
     with Standing(f"sqlite:///{file}") as house:
         yield house
 
 
-schema = schemathesis.openapi.from_dict(openapi.document())
+# A stream of events does not end: it has tests of its own.
+schema = schemathesis.openapi.from_dict(openapi.document()).exclude(
+    operation_id=["app_events", "follow_history", "follow_call_log"]
+)
 
 
 @schema.parametrize()
@@ -130,7 +161,8 @@ schema = schemathesis.openapi.from_dict(openapi.document())
 def test_every_answer_is_one_that_is_described(case: Case[Any], standing: House) -> None:
     if case.meta is not None and case.meta.generation.mode.is_positive:
         keep_the_rules(case)
+    key = "app" if {"app": []} in case.operation.definition.raw["security"] else "admin"
     case.call_and_validate(
         base_url=f"http://127.0.0.1:{standing.port}",
-        headers={"Authorization": f"Bearer {standing.keys['admin']}"},
+        headers={"Authorization": f"Bearer {standing.keys[key]}"},
     )

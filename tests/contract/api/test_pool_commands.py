@@ -11,9 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from maskline import cli
 from maskline.instance import KEY_FILE, Instance, announce
+from maskline.pool_plan import PoolPlan, describe, from_history
 from tests.contract.api.house import BUYER, PROXY, House, session
 
 Say = Callable[..., "asyncio.Future[tuple[int, str, str]]"]
@@ -169,7 +171,7 @@ async def test_the_past_says_what_would_have_been_needed(
     """Twelve sessions of a day each, an hour apart: never more than twelve at once."""
     await lite.furnish(*proxies(20))
     await dealer(lite, 12)
-    (data / "maskline.db").symlink_to(tmp_path / "maskline.db")
+    (data / "maskline.db").symlink_to(tmp_path / "migrated.db")
     monkeypatch.setattr("maskline.cli.pools.utc_now", lambda: lite.clock() + timedelta(days=2))
 
     code, out, err = await run("pools", "plan", "--days", "30", "--digits", "0.3")
@@ -182,6 +184,25 @@ async def test_the_past_says_what_would_have_been_needed(
     assert "The pool has 20 numbers: 8 to spare." in out
 
 
+async def test_a_plan_says_so_where_not_everybody_was_looked_at(
+    lite: House,
+) -> None:
+    await lite.furnish(*proxies(10))
+    await dealer(lite, 4)  # and four buyers with one session each
+    at = lite.clock()
+
+    def planned(at_most: int) -> Callable[[Connection], PoolPlan]:
+        return lambda conn: from_history(conn, "default", 30, 0.5, at, at_most=at_most)
+
+    cut = await lite.db.read(planned(0))
+    whole = await lite.db.read(planned(5))
+
+    assert "Only the 0 busiest participants were looked at" in describe(cut)
+    assert "up to 4 sessions each" in describe(cut)
+    assert whole.cut is None
+    assert "Only the" not in describe(whole)
+
+
 async def test_no_past_without_a_database(run: Say) -> None:
     code, _, err = await run("pools", "plan")
 
@@ -192,7 +213,7 @@ async def test_no_past_without_a_database(run: Say) -> None:
 async def test_a_pool_that_is_not_there_has_no_past(
     lite: House, run: Say, data: Path, tmp_path: Path
 ) -> None:
-    (data / "maskline.db").symlink_to(tmp_path / "maskline.db")
+    (data / "maskline.db").symlink_to(tmp_path / "migrated.db")
 
     code, _, err = await run("pools", "plan", "--pool", "none")
 

@@ -47,6 +47,11 @@ ALL: dict[str, Any] = {
         "links_a_day": 5,
     },
     "ending": {"warn_before_s": 30, "notice_s": 3600},
+    "recording": {
+        "mode": "consent",
+        "retention_days": 90,
+        "announcement": "recorded-for-quality",
+    },
 }
 
 
@@ -97,6 +102,11 @@ async def test_what_is_left_out_gets_its_default(house: House) -> None:
     assert again["numbers"]["sticky"] == "prefer"
     assert again["numbers"]["exhausted"] == "refuse"
     assert again["hook"] is None
+    assert again["recording"] == {
+        "mode": "never",
+        "retention_days": 30,
+        "announcement": "recorded",
+    }
 
 
 async def test_secrets_stay_until_they_are_changed_or_removed(house: House) -> None:

@@ -257,3 +257,40 @@ async def test_a_wrong_parameter_is_named(lite: House, query: str, field: str) -
 
     assert (refused.status, refused.error_id) == (422, "validation_failed")
     assert list(refused.fields) == [field]
+
+
+def consents(answer: Any) -> dict[str, bool]:  # noqa: ANN401 (JSON)
+    return {one["user_id"]: one["recording_consent"] for one in answer["participants"]}
+
+
+async def test_consent_to_recording_is_given_with_the_session_and_changed_later(
+    house: House,
+) -> None:
+    await house.furnish()
+    sides = participants()
+    sides[0]["recording_consent"] = True
+    made = await house.open_session(participants=sides)
+    assert consents(made) == {"u-1": True, "u-2": False}
+
+    path = f"/v1/sessions/{made['id']}"
+    changed = await house.ask("PATCH", path, {"recording_consent": {"u-1": False, "u-2": True}})
+    assert changed.status == 200
+    assert consents(changed.json()) == {"u-1": False, "u-2": True}
+    assert consents((await house.ask("GET", path)).json()) == {"u-1": False, "u-2": True}
+
+    alone = await house.ask("PATCH", path, {"recording_consent": {"u-1": True}})
+    assert consents(alone.json()) == {"u-1": True, "u-2": True}
+
+
+async def test_whoever_is_no_participant_cannot_consent_and_nothing_is_changed(
+    house: House,
+) -> None:
+    await house.furnish()
+    made = await house.open_session()
+    path = f"/v1/sessions/{made['id']}"
+    answer = await house.ask("PATCH", path, {"recording_consent": {"u-1": True, "u-9": True}})
+    assert (answer.status, answer.json()["error_id"]) == (404, "participant_not_found")
+    assert consents((await house.ask("GET", path)).json()) == {"u-1": False, "u-2": False}
+    unknown = path[:-4] + "0000"
+    nobody = await house.ask("PATCH", unknown, {"recording_consent": {"u-1": True}})
+    assert (nobody.status, nobody.json()["error_id"]) == (404, "session_not_found")

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, text
 
 from api.schemas.webhooks import Event
 from masking.notice import Notice, NoticeKind
-from storage import deliveries, dispatch, outbox, webhooks
-from storage.deliveries import State, Tried, Try
+from storage import dispatch, outbox, sending, webhooks
+from storage.deliveries import State, Try
+from storage.sending import Tried
 from tests.contract.api.house import START, House
 
 HOOK = {"url": "https://shop.example/maskline", "events": ["call.ended", "call.missed"]}
@@ -32,10 +33,10 @@ async def with_deliveries(house: House, webhook: str, count: int) -> None:
         for n in range(count):
             outbox.owe(conn, Notice(NoticeKind.CALL_ENDED, f"k {n}", START, f"chat-{n}", {"n": n}))
         dispatch.dispatch(conn, stream=False, now=START)
-        first = deliveries.take(conn, webhook, now=START, until=START, at_most=1)[0]
+        first = sending.take(conn, webhook, now=START, until=START, at_most=1)[0]
         result = Try(START, 503, None, 12)
         tried = Tried(first, result, State.DEAD, START)
-        deliveries.settle(conn, webhook, [tried], START)
+        sending.settle(conn, webhook, [tried], START)
 
     await house.db.write(work)
 

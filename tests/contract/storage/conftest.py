@@ -16,13 +16,6 @@ def vault() -> Vault:
     return a_vault()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest) -> str:
-    """Where a database with today's schema and nothing in it is."""
-    found: str = request.getfixturevalue(f"migrated_{request.param}")
-    return found
-
-
 @pytest.fixture
 async def db(url: str) -> AsyncIterator[Database]:
     """That database."""

@@ -15,7 +15,6 @@ from itertools import product
 from random import Random
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
@@ -37,7 +36,6 @@ from storage import (
     inspection,
     listings,
     numbers,
-    open_database,
     sessions,
     trunks,
 )
@@ -255,24 +253,6 @@ class Undone(Exception):
     """Nothing of it is to stay."""
 
 
-@pytest.fixture
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as running:
-        yield running
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, runner: asyncio.Runner) -> Iterator[Database]:
-    url: str = request.getfixturevalue(f"migrated_{request.param}")
-
-    async def opened() -> Database:
-        return open_database(url)
-
-    db = runner.run(opened())
-    yield db
-    runner.run(db.close())
-
-
 def test_the_past_is_what_was_decided_in_it(database: Database, runner: asyncio.Runner) -> None:
     @settings(
         max_examples=15,
@@ -291,7 +271,7 @@ def test_the_past_is_what_was_decided_in_it(database: Database, runner: asyncio.
             for what, a, b, later in story:
                 life.do(what, a, b)
                 life.now += later
-                listings.sweep(conn, life.now)  # which numbers show listings is swept, not reckoned
+                listings.sweep(conn, life.now)
                 calls = life.some_of_all(chance)
                 written += [(life.now, who, gist(life.look(*who))) for who in calls]
                 life.now += MINUTE

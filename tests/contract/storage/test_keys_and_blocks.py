@@ -93,6 +93,22 @@ async def test_a_block_is_kept_once_and_forgotten(db: Database) -> None:
     assert (await db.read(blocks.page)).items == ()
 
 
+async def test_what_two_have_against_each_other_is_found_whoever_is_named_first(
+    db: Database,
+) -> None:
+    pairs = (("u-1", "u-2"), ("u-2", "u-1"), ("u-2", "u-3"))
+    for mine, theirs in pairs:
+        await db.write(lambda conn, a=mine, b=theirs: blocks.block(conn, a, b, None, NOW))  # type: ignore[misc]
+
+    found = [
+        await db.read(lambda conn, a=one, b=other: blocks.between(conn, a, b))  # type: ignore[misc]
+        for one, other in (("u-1", "u-2"), ("u-2", "u-1"), ("u-3", "u-2"), ("u-1", "u-3"))
+    ]
+
+    named = [[(one.user_id, one.blocked_user_id) for one in each] for each in found]
+    assert named == [[*pairs[:2]], [*pairs[:2]], [pairs[2]], []]
+
+
 async def test_blocks_come_in_pages_the_newest_first(db: Database) -> None:
     for n in range(5):
         await db.write(lambda conn, n=n: blocks.block(conn, "u", f"b-{n}", None, NOW))  # type: ignore[misc]

@@ -10,8 +10,8 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from masking.listing import Link, LinkRefusal, ListingNumber, Rotation
-from masking.model import Lease, LeaseState, Role, TtlFrom
-from masking.rules import ListingRules, NumberRules
+from masking.model import Lease, LeaseState, Participant, Role, TtlFrom
+from masking.rules import ListingRules, NumberRules, Sticky
 from storage import Database, blocks, listings, sessions
 from storage.schema import caller_days, leases, outbox, shown_numbers
 from storage.session_rows import OWN
@@ -307,6 +307,21 @@ async def test_a_seller_with_all_the_sessions_they_may_have_is_not_rung(
     await link(db, vault, number, a_caller(1))
 
     assert await linked(db, vault, number) is LinkRefusal.EXHAUSTED
+
+
+async def test_where_a_pair_has_its_own_numbers_or_none_a_caller_who_has_them_already_is_told(
+    db: Database, vault: Vault
+) -> None:
+    await shop(db, vault, size=9, numbers_are=NumberRules(sticky=Sticky.STRICT))
+    number = await created(db, vault)
+    await opened(db, vault, a_draft(a_caller_known(), number.callee))
+
+    assert await linked(db, vault, number) is LinkRefusal.EXHAUSTED
+
+
+def a_caller_known() -> Participant:
+    """The caller, as the platform knows them from another conversation."""
+    return Participant(Role.BUYER, "u-known", CALLER)
 
 
 async def test_a_place_given_to_another_listing_meanwhile_leads_nobody_astray(

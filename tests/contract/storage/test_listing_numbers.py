@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, update
 
-from masking import listing
 from masking.errors import (
     ListingNumberOver,
     NothingToShow,
@@ -21,63 +18,25 @@ from masking.errors import (
     UnknownPool,
 )
 from masking.listing import ListingNumber, Rotation
-from masking.model import NumberState, Phone
-from masking.rules import ListingRules, NumberRules
+from masking.model import Phone
+from masking.rules import NumberRules
 from storage import Database, listings, numbers
 from storage.listing_rows import shown_row
-from storage.schema import numbers as number_table
-from storage.schema import outbox, shown_numbers
+from storage.schema import shown_numbers
 from storage.vault import Vault
-from tests.support.listings import (
-    a_listing,
-    a_pool,
-    a_seller,
-    created,
-    dialled,
-    got,
-    rotated,
-    shop,
+from tests.contract.storage.shown import (
+    HOUR,
+    MS,
+    SHARED,
+    always,
+    change,
+    place_of,
+    rotate_due,
+    shown_flags,
 )
+from tests.support.listings import a_listing, a_pool, a_seller, created, dialled, got, rotated, shop
 from tests.support.statements import statements
 from tests.support.storage import DAY, NOW, opened, proxies
-
-HOUR = timedelta(hours=1)
-SHARED = ListingRules(shared=True, extension_length=3)
-
-
-def always(n: int) -> Callable[[int], bytes]:
-    """Entropy that is `n`, whoever asks."""
-    return lambda size: n.to_bytes(size, "big")
-
-
-def place_of(number: ListingNumber) -> tuple[str, str]:
-    assert number.shown is not None
-    return number.shown.number.e164, number.shown.extension
-
-
-async def change(
-    db: Database, vault: Vault, one: ListingNumber, now: datetime = NOW, **of: object
-) -> None:
-    wanted = listings.Change(**of)  # type: ignore[arg-type]
-    await db.write(
-        lambda conn: listings.change(conn, vault, one.id, wanted, now=now, entropy=os.urandom)
-    )
-
-
-async def rotate_due(db: Database, vault: Vault, now: datetime = NOW, at_most: int = 100) -> int:
-    return await db.write(
-        lambda conn: listings.rotate_due(conn, vault, now, os.urandom, at_most=at_most)
-    )
-
-
-async def shown_flags(db: Database) -> dict[str, bool]:
-    query = select(number_table.c.e164, number_table.c.shown)
-    return {row.e164: row.shown for row in await db.read(lambda conn: conn.execute(query).all())}
-
-
-async def notices(db: Database) -> list[tuple[str, str]]:
-    query = select(outbox.c.kind, outbox.c.data).order_by(outbox.c.key)
-    return [(row.kind, row.data) for row in await db.read(lambda conn: conn.execute(query).all())]
 
 
 async def test_a_listing_number_is_read_back_as_it_was_created(db: Database, vault: Vault) -> None:
@@ -90,15 +49,6 @@ async def test_a_listing_number_is_read_back_as_it_was_created(db: Database, vau
     assert place_of(made)[0] in proxies(3)
     assert place_of(made)[1] == ""
     assert made.rotation == Rotation(DAY, 50)
-
-
-async def test_rotation_is_as_the_pools_rules_have_it_unless_it_is_said(
-    db: Database, vault: Vault
-) -> None:
-    await shop(db, vault, rules=ListingRules(rotate_after=DAY, rotate_after_callers=9))
-
-    assert (await created(db, vault)).rotation == Rotation(DAY, 9)
-    assert (await created(db, vault, a_listing(2, rotation=Rotation()))).rotation == Rotation()
 
 
 async def test_no_two_listings_show_one_place(db: Database, vault: Vault) -> None:
@@ -186,131 +136,6 @@ def take(conn: Connection, number: ListingNumber, digits: list[str]) -> None:
     conn.execute(insert(shown_numbers), turns)
 
 
-async def test_the_place_of_a_listing_that_is_over_is_shown_again_the_longest_free_first(
-    db: Database, vault: Vault
-) -> None:
-    await shop(db, vault, size=3)
-    short, closed, long = (
-        await created(db, vault, a_listing(1, ttl=HOUR)),
-        await created(db, vault, a_listing(2)),
-        await created(db, vault, a_listing(3)),
-    )
-    await db.write(lambda conn: listings.close(conn, closed.id, NOW + 2 * HOUR))
-    later = NOW + 3 * HOUR
-
-    again = [await created(db, vault, a_listing(n), now=later) for n in (4, 5)]
-
-    assert [place_of(one) for one in again] == [place_of(short), place_of(closed)]
-    assert await dialled(db, vault, short) == again[0]
-    with pytest.raises(NothingToShow):
-        await created(db, vault, a_listing(6), now=later)
-    assert place_of(await got(db, vault, long)) == place_of(long)
-
-
-async def test_a_number_shown_before_goes_on_reaching_its_listing_until_another_wants_it(
-    db: Database, vault: Vault
-) -> None:
-    await shop(db, vault, size=2)
-    before = await created(db, vault)
-    after = await rotated(db, vault, before, NOW + HOUR)
-    assert place_of(after) != place_of(before)
-
-    found = await dialled(db, vault, before)
-    assert found is not None
-    assert found.shown is not None
-    assert (found.id, found.shown.hidden_at) == (before.id, NOW + HOUR)
-    assert listing.reached(found, 30 * DAY, NOW + DAY)
-    assert not listing.reached(found, 30 * DAY, NOW + HOUR + 30 * DAY)
-
-    other = await created(db, vault, a_listing(2), now=NOW + DAY)
-    assert place_of(other) == place_of(before)
-    assert await dialled(db, vault, before) == other
-    assert await dialled(db, vault, after) == after
-
-
-async def test_rotating_when_nothing_else_can_be_shown_is_refused_and_changes_nothing(
-    db: Database, vault: Vault
-) -> None:
-    await shop(db, vault, size=1)
-    made = await created(db, vault)
-
-    with pytest.raises(NothingToShow):
-        await rotated(db, vault, made)
-    assert await got(db, vault, made) == made
-    assert await notices(db) == []
-
-
-async def test_a_rotation_is_told_to_the_platform_once_and_without_a_phone(
-    db: Database, vault: Vault
-) -> None:
-    await shop(db, vault, size=2)
-    made = await created(db, vault)
-
-    after = await rotated(db, vault, made)
-
-    ((kind, data),) = await notices(db)
-    assert kind == "listing.rotated"
-    assert place_of(made)[0] in data
-    assert place_of(after)[0] in data
-    assert made.callee.phone is not None
-    assert made.callee.phone[1:] not in data
-
-
-async def test_numbers_rotate_when_they_were_shown_long_enough(db: Database, vault: Vault) -> None:
-    await shop(db, vault, size=4)
-    due = await created(db, vault, a_listing(1, rotation=Rotation(DAY)))
-    slow = await created(db, vault, a_listing(2, rotation=Rotation(2 * DAY)))
-    never = await created(db, vault, a_listing(3))
-
-    assert await rotate_due(db, vault, NOW + DAY - timedelta(milliseconds=1)) == 0
-    assert await rotate_due(db, vault, NOW + DAY) == 1
-    assert await rotate_due(db, vault, NOW + DAY) == 0
-
-    assert place_of(await got(db, vault, due)) != place_of(due)
-    assert await got(db, vault, slow) == slow
-    assert await got(db, vault, never) == never
-
-
-async def test_a_due_rotation_for_which_there_is_no_number_is_tried_again_an_hour_later(
-    db: Database, vault: Vault
-) -> None:
-    await shop(db, vault, size=1)
-    made = await created(db, vault, a_listing(rotation=Rotation(DAY)))
-
-    assert await rotate_due(db, vault, NOW + DAY) == 0
-    assert await got(db, vault, made) == made
-    await db.write(
-        lambda conn: numbers.add_numbers(conn, "default", "carrier-a", proxies(2), NOW + DAY)
-    )
-    assert await rotate_due(db, vault, NOW + DAY) == 0
-    assert await rotate_due(db, vault, NOW + DAY + HOUR) == 1
-
-
-async def test_what_is_over_does_not_rotate(db: Database, vault: Vault) -> None:
-    await shop(db, vault, size=3)
-    expired = await created(db, vault, a_listing(1, ttl=HOUR, rotation=Rotation(2 * HOUR)))
-    closed = await created(db, vault, a_listing(2, rotation=Rotation(2 * HOUR)))
-    await db.write(lambda conn: listings.close(conn, closed.id, NOW + HOUR))
-
-    assert await rotate_due(db, vault, NOW + DAY) == 0
-    assert place_of(await got(db, vault, expired)) == place_of(expired)
-    assert await rotate_due(db, vault, NOW + 2 * DAY) == 0
-
-
-async def test_listings_leave_a_number_that_drains(db: Database, vault: Vault) -> None:
-    await shop(db, vault, size=2)
-    made = await created(db, vault)
-    drained = Phone(place_of(made)[0])
-    await db.write(lambda conn: numbers.set_state(conn, drained, NumberState.DRAINING, NOW))
-
-    assert await rotate_due(db, vault, NOW + HOUR) == 1
-    after = await got(db, vault, made)
-    assert place_of(after) != place_of(made)
-    assert await rotate_due(db, vault, NOW + HOUR) == 0
-    with pytest.raises(NothingToShow):  # what drains is shown to nobody, free or not
-        await created(db, vault, a_listing(2), now=NOW + 2 * HOUR)
-
-
 async def test_expiry_title_and_rotation_can_be_changed(db: Database, vault: Vault) -> None:
     await shop(db, vault)
     made = await created(db, vault, a_listing(ttl=HOUR))
@@ -353,24 +178,6 @@ async def test_what_is_over_is_not_changed(db: Database, vault: Vault) -> None:
     assert await got(db, vault, made) == closed
     with pytest.raises(UnknownListingNumber):
         await db.write(lambda conn: listings.close(conn, "lst_nobody", NOW))
-
-
-async def test_places_that_rested_are_let_go_and_their_numbers_given_back_to_pairs(
-    db: Database, vault: Vault
-) -> None:
-    await shop(db, vault, size=2, rules=ListingRules(rest=DAY))
-    made = await created(db, vault)
-    await rotated(db, vault, made, NOW + HOUR)
-
-    async def sweep(now: datetime) -> int:
-        return await db.write(lambda conn: listings.sweep(conn, now))
-
-    assert await sweep(NOW + HOUR + DAY - timedelta(milliseconds=1)) == 0
-    assert (await shown_flags(db))[place_of(made)[0]]
-    assert await sweep(NOW + HOUR + DAY) == 1
-    assert await dialled(db, vault, made) is None
-    assert not (await shown_flags(db))[place_of(made)[0]]
-    assert await sweep(NOW + HOUR + DAY) == 0
 
 
 async def test_pairs_get_numbers_that_no_listing_shows_while_there_are_any(
@@ -449,14 +256,51 @@ async def test_whether_digits_are_needed_is_known_of_a_number(db: Database, vaul
     plain = await created(db, vault)
     assert plain.shown is not None
     number = plain.shown.number.id
-    assert not await db.read(lambda conn: listings.any_extension(conn, number))
+    assert not await needs_digits(db, number, NOW)
 
     await db.write(lambda conn: listings.close(conn, plain.id, NOW))
     await db.write(lambda conn: numbers.put_pool(conn, a_pool(SHARED), NOW))
     shared = await created(db, vault, a_listing(2))
     assert shared.shown is not None
     assert shared.shown.number.id == number
-    assert await db.read(lambda conn: listings.any_extension(conn, number))
+    assert await needs_digits(db, number, NOW)
+
+
+async def test_digits_are_needed_no_more_when_they_lead_nowhere(db: Database, vault: Vault) -> None:
+    """Its place is kept as long as nobody wants it, but no caller is asked for what is over."""
+    await shop(db, vault, size=1, rules=SHARED)
+    ending = await created(db, vault, a_listing(1, ttl=DAY))
+    assert ending.shown is not None
+    number = ending.shown.number.id
+    assert await needs_digits(db, number, ending.expires_at - MS)
+    assert not await needs_digits(db, number, ending.expires_at)
+
+    closed = await created(db, vault, a_listing(2))
+    await db.write(lambda conn: listings.close(conn, closed.id, NOW + 2 * DAY))
+    assert not await needs_digits(db, number, NOW + 2 * DAY)
+
+
+async def test_digits_that_are_shown_no_more_are_needed_while_they_rest(
+    db: Database, vault: Vault
+) -> None:
+    await shop(db, vault, size=1, rules=SHARED)
+    made = await created(db, vault, a_listing(1, ttl=300 * DAY))
+    await rotated(db, vault, made)
+    await db.write(put_away_the_place_shown)
+    assert made.shown is not None
+    number = made.shown.number.id
+
+    assert await needs_digits(db, number, NOW + SHARED.rest - MS)
+    assert not await needs_digits(db, number, NOW + SHARED.rest)
+
+
+def put_away_the_place_shown(conn: Connection) -> None:
+    """As if the listing showed a place on another number."""
+    conn.execute(update(shown_numbers).where(shown_numbers.c.turn == 1).values(active=False))
+
+
+async def needs_digits(db: Database, number: int, now: datetime) -> bool:
+    return await db.read(lambda conn: listings.any_extension(conn, number, SHARED.rest, now))
 
 
 async def test_a_call_is_looked_up_with_one_statement(db: Database, vault: Vault) -> None:

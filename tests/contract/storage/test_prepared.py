@@ -6,12 +6,24 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Table,
+    bindparam,
+    delete,
+    select,
+    update,
+)
 from sqlalchemy.exc import StatementError
 
+from storage.columns import UtcMillis
 from storage.database import Database
-from storage.prepared import Prepared
-from storage.schema import participants, sessions
+from storage.errors import ConstraintViolated, SchemaOutdated
+from storage.prepared import InsertTogether, Prepared, PreparedInsert, PreparedUpdate
+from storage.schema import leases, participants, sessions
 from storage.session_rows import COLUMNS, SIDES
 from storage.vault import Vault
 from tests.support.storage import opened, stocked
@@ -47,3 +59,105 @@ async def test_a_parameter_that_is_not_given_is_an_error(db: Database, vault: Va
     await stocked(db, vault)
     with pytest.raises((KeyError, StatementError), match="after"):
         await db.look_up(lambda conn: Prepared(_BY_TIME).rows(conn, {}))
+
+
+async def test_what_is_wrong_with_the_database_is_told_in_our_words(db: Database) -> None:
+    """Who asks every second goes on after a StorageError, and after nothing else."""
+    nowhere = Prepared(select(Table("nowhere", MetaData(), Column("id", Integer))))
+    for ask in (db.read, db.look_up, db.write):
+        with pytest.raises(SchemaOutdated):
+            await ask(lambda conn: nowhere.rows(conn, {}))
+
+
+async def test_rows_are_inserted_as_they_would_be_otherwise(db: Database, vault: Vault) -> None:
+    await stocked(db, vault)
+    session = await opened(db, vault)
+
+    def rows(conn: Connection) -> list[list[dict[str, Any]]]:
+        tables = (sessions, participants, leases)
+        return [[dict(row._mapping) for row in conn.execute(select(table))] for table in tables]
+
+    def again(conn: Connection) -> None:
+        """All that was written for the session, once more."""
+        found = rows(conn)
+        conn.execute(delete(sessions).where(sessions.c.id == session.id))
+        for table, of_table in zip((sessions, participants, leases), found, strict=True):
+            PreparedInsert(table).insert(conn, of_table)
+
+    before = await db.read(rows)
+    await db.write(again)
+
+    assert await db.read(rows) == before
+    assert all(before)
+
+
+@pytest.mark.parametrize("phones", [0, 1, 2])
+async def test_rows_that_belong_together_are_inserted_together(
+    db: Database, vault: Vault, phones: int
+) -> None:
+    await stocked(db, vault)
+    session = await opened(db, vault)
+    tables = (sessions, participants, leases)
+
+    def rows(conn: Connection) -> list[list[dict[str, Any]]]:
+        return [[dict(row._mapping) for row in conn.execute(select(table))] for table in tables]
+
+    def again(conn: Connection) -> None:
+        conn.execute(delete(sessions).where(sessions.c.id == session.id))
+        InsertTogether(*tables).insert(conn, wanted)
+
+    *others, both = await db.read(rows)
+    wanted = [*others, both[:phones]]
+    await db.write(again)
+
+    assert await db.read(rows) == wanted
+    assert len(both) == 2
+
+
+async def test_what_the_database_forbids_leaves_nothing_of_what_belongs_together(
+    db: Database, vault: Vault
+) -> None:
+    await stocked(db, vault)
+    session = await opened(db, vault)
+    tables = (sessions, participants, leases)
+
+    def rows(conn: Connection) -> list[list[dict[str, Any]]]:
+        return [[dict(row._mapping) for row in conn.execute(select(table))] for table in tables]
+
+    def orphans(conn: Connection) -> None:
+        """Participants and leases of another session than the one that comes with them."""
+        first, *others = before
+        conn.execute(delete(sessions).where(sessions.c.id == session.id))
+        InsertTogether(*tables).insert(conn, ([first[0] | {"id": "ses_other"}], *others))
+
+    before = await db.read(rows)
+    with pytest.raises(ConstraintViolated):
+        await db.write(orphans)
+
+    assert await db.read(rows) == before
+    assert before[0][0]["id"] == session.id
+
+
+async def test_a_column_that_is_not_given_is_an_error(db: Database, vault: Vault) -> None:
+    await stocked(db, vault)
+    with pytest.raises((KeyError, StatementError, ConstraintViolated)):
+        await db.write(lambda conn: PreparedInsert(sessions).insert(conn, [{"id": "ses_1"}]))
+
+
+async def test_many_rows_are_updated_each_with_its_own_values(db: Database, vault: Vault) -> None:
+    await stocked(db, vault)
+    session = await opened(db, vault)
+    prepared = PreparedUpdate(
+        update(sessions)
+        .where(sessions.c.id == bindparam("wanted"))
+        .values(last_call_at=bindparam("at", type_=UtcMillis()), ttl_s=bindparam("lives"))
+    )
+    at = session.created_at + timedelta(hours=1)
+
+    def work(conn: Connection) -> list[Any]:
+        prepared.each(conn, [])
+        rows = [{"wanted": wanted, "at": at, "lives": 77} for wanted in (session.id, "ses_none")]
+        prepared.each(conn, rows)
+        return list(conn.execute(select(sessions.c.last_call_at, sessions.c.ttl_s)).one())
+
+    assert await db.write(work) == [at, 77]

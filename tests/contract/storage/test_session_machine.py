@@ -20,7 +20,7 @@ from masking.model import Phone, Pool, Session
 from masking.routing import RoutingFacts
 from storage import blocks, migrate, numbers, open_database, routing, sessions, trunks
 from storage.routing import Dialling
-from storage.schema import metadata
+from tests.support.databases import empty
 from tests.support.postgres import PostgresServer, fresh_database
 from tests.support.session_machine import SessionMachine
 from tests.support.storage import NOW, TRUNK, a_vault
@@ -38,8 +38,7 @@ class StoredSessions:
         self._rotation = 0
 
         def begin(conn: Connection) -> None:
-            for table in reversed(metadata.sorted_tables):
-                conn.execute(table.delete())
+            empty(conn)
             trunks.add(conn, self._vault, TRUNK, NOW)
             numbers.put_pool(conn, pool, NOW)
             numbers.add_numbers(conn, pool.name, TRUNK.name, proxies, NOW)

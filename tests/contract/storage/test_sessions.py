@@ -20,8 +20,6 @@ from masking.errors import (
 )
 from masking.model import LeaseState, NumberState, Phone, Role, Session, SessionState
 from storage import Database, numbers, sessions
-from storage.errors import BadCursor
-from storage.pages import Page
 from storage.schema import leases
 from storage.vault import Vault
 from tests.support.storage import (
@@ -320,69 +318,3 @@ async def test_the_sweep_frees_what_is_over_in_portions(db: Database, vault: Vau
 
     assert swept == [4, 2, 0]
     assert await active_places(db) == 0
-
-
-class TestPages:
-    """Lists of sessions: the newest first, each once."""
-
-    @staticmethod
-    async def page(db: Database, vault: Vault, **filters: object) -> Page[Session]:
-        return await db.read(lambda conn: sessions.page(conn, vault, now=NOW, **filters))  # type: ignore[arg-type]
-
-    async def test_filters_narrow_the_list(self, db: Database, vault: Vault) -> None:
-        await stocked(db, vault, size=9)
-        one = await opened(db, vault, a_draft(conversation="a"))
-        two = await opened(
-            db, vault, a_draft(a_person(Role.BUYER, 5), conversation="b"), rotation=1
-        )
-        old = await opened(
-            db,
-            vault,
-            a_draft(a_person(Role.BUYER, 6), conversation="b"),
-            now=NOW - 2 * DAY,
-            rotation=2,
-        )
-        await db.write(lambda conn: sessions.close(conn, one.id, NOW))
-
-        async def ids(**filters: object) -> list[str]:
-            return [session.id for session in (await self.page(db, vault, **filters)).items]
-
-        assert await ids() == [two.id, one.id, old.id]
-        assert await ids(conversation_id="b") == [two.id, old.id]
-        assert await ids(user_id="buyer-5") == [two.id]
-        assert await ids(user_id="u-2", state=SessionState.OPEN) == [two.id]
-        assert await ids(state=SessionState.CLOSED) == [one.id]
-        assert await ids(state=SessionState.EXPIRED) == [old.id]
-        assert await ids(conversation_id="none") == []
-
-    async def test_pages_neither_skip_nor_repeat_while_sessions_are_opened_and_closed(
-        self, db: Database, vault: Vault
-    ) -> None:
-        await stocked(db, vault, size=40)
-        there = [
-            await opened(db, vault, a_draft(), now=NOW + timedelta(seconds=n), rotation=n)
-            for n in range(11)
-        ]
-        seen: list[str] = []
-        cursor: str | None = None
-        while True:
-            found = await self.page(db, vault, limit=3, cursor=cursor)
-            assert len(found.items) <= 3
-            seen += [session.id for session in found.items]
-            later = NOW + timedelta(seconds=100 + len(seen))
-            await opened(db, vault, a_draft(), now=later, rotation=20 + len(seen))
-            await db.write(lambda conn: sessions.close(conn, there[0].id, NOW))
-            if found.next_cursor is None:
-                break
-            cursor = found.next_cursor
-
-        assert seen == [session.id for session in reversed(there)]
-
-    @pytest.mark.parametrize(
-        "cursor", ["", "x", "WyJzZXNzaW9ucyJd", "W10", "é", "A" * 5000, "bnVsbA", "eyJhIjoxfQ"]
-    )
-    async def test_a_cursor_that_was_not_given_out_is_refused(
-        self, db: Database, vault: Vault, cursor: str
-    ) -> None:
-        with pytest.raises(BadCursor):
-            await self.page(db, vault, cursor=cursor)

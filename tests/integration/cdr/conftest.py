@@ -15,7 +15,8 @@ from masking.model import Phone
 from storage import Database, migrate, open_database
 from storage.schema import participants, sessions
 from storage.vault import Vault
-from tests.integration.cdr.world import TABLES, World, add_session
+from tests.integration.cdr.keeping import Here, Keeping
+from tests.integration.cdr.world import OUR_NUMBER, TABLES, World, add_number, add_session
 from tests.support.postgres import PostgresServer, fresh_database
 from tests.unit.cdr.scenario import NODE, START
 
@@ -87,10 +88,18 @@ async def _world(url: str, vault: Vault, spool: Path) -> AsyncIterator[World]:
         await db.close()
 
 
+@pytest.fixture
+async def keeping(migrated_sqlite: str, tmp_path: Path) -> AsyncIterator[Keeping]:
+    db = open_database(migrated_sqlite)
+    yield Keeping(db, tmp_path, Here())
+    await db.close()
+
+
 async def _fill(url: str, vault: Vault) -> None:
     await migrate(url)
     db = open_database(url)
     try:
+        await db.write(lambda conn: add_number(conn, vault, OUR_NUMBER))
         await db.write(lambda conn: add_session(conn, vault, "ses_1", "chat-1", _PHONES))
     finally:
         await db.close()

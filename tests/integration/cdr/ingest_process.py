@@ -21,7 +21,13 @@ async def main(url: str, spool: str, node: str, now: str) -> None:
         Path(spool),
         node,
         lambda: at,
-        IngestSettings(chunk_bytes=16384, poll_min_s=0.001, poll_max_s=0.01, rotate_bytes=100_000),
+        IngestSettings(
+            chunk_bytes=16384,
+            behind_bytes=16384,
+            poll_min_s=0.001,
+            poll_max_s=0.01,
+            rotate_bytes=100_000,
+        ),
     )
     sys.stdout.write("following\n")
     sys.stdout.flush()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,67 +15,23 @@ from redis import asyncio as redis
 from api.outbound.stream import RedisStream
 from storage import dispatch
 from tests.integration.delivery.conftest import Post
+from tests.support.redis_server import RedisServer, serving
 
 NAME = "maskline:events"
-pytestmark = pytest.mark.skipif(
-    shutil.which("redis-server") is None, reason="redis-server is not installed"
-)
 
 
-@dataclass
-class Server:
-    """A Redis on a socket file, which can be stopped and begun anew."""
-
-    folder: Path
-    process: asyncio.subprocess.Process | None = None
-
-    @property
-    def url(self) -> str:
-        return f"unix://{self.folder / 'redis.sock'}"
-
-    async def start(self) -> None:
-        self.process = await asyncio.create_subprocess_exec(
-            "redis-server",
-            *("--port", "0", "--unixsocket", str(self.folder / "redis.sock")),
-            *("--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "always"),
-            stdout=asyncio.subprocess.DEVNULL,
-        )
-        async with asyncio.timeout(10):
-            while True:
-                with suppress(redis.ConnectionError, redis.BusyLoadingError):
-                    await self.ask(lambda client: client.ping())
-                    return
-                await asyncio.sleep(0.02)
-
-    async def kill(self) -> None:
-        process, self.process = self.process, None
-        if process is not None:
-            process.kill()
-            await process.wait()
-
-    async def ask(self, question: Any) -> Any:  # noqa: ANN401
-        client = redis.Redis.from_url(self.url)
-        try:
-            return await question(client)
-        finally:
-            await client.aclose()
-
-    async def entries(self) -> list[Any]:
-        return list(await self.ask(lambda client: client.xrange(NAME)))
+async def entries(server: RedisServer) -> list[Any]:
+    return list(await server.ask(lambda client: client.xrange(NAME)))
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    made = Server(tmp_path)
-    await made.start()
-    try:
+async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    async with serving(tmp_path) as made:
         yield made
-    finally:
-        await made.kill()
 
 
 @pytest.fixture
-async def stream(server: Server) -> AsyncIterator[RedisStream]:
+async def stream(server: RedisServer) -> AsyncIterator[RedisStream]:
     made = RedisStream(server.url, NAME)
     try:
         yield made
@@ -85,20 +39,20 @@ async def stream(server: Server) -> AsyncIterator[RedisStream]:
         await made.close()
 
 
-async def until_streamed(server: Server, count: int) -> list[Any]:
+async def until_streamed(server: RedisServer, count: int) -> list[Any]:
     found: list[Any] = []
     with suppress(TimeoutError):
         async with asyncio.timeout(15):
             while len(found) < count:
                 with suppress(redis.ConnectionError, FileNotFoundError):
-                    found = await server.entries()
+                    found = await entries(server)
                 await asyncio.sleep(0.02)
     assert len(found) == count
     return found
 
 
 async def test_every_notice_is_there_once_in_order(
-    post: Post, server: Server, stream: RedisStream
+    post: Post, server: RedisServer, stream: RedisStream
 ) -> None:
     async with post.delivering(stream), post.delivering(stream):
         for n in range(50):
@@ -109,7 +63,7 @@ async def test_every_notice_is_there_once_in_order(
 
 
 async def test_what_is_sent_again_is_not_doubled(
-    lite: Post, server: Server, stream: RedisStream
+    lite: Post, server: RedisServer, stream: RedisStream
 ) -> None:
     await lite.owe(*(lite.notice(n) for n in range(10)))
     await lite.db.write(lambda conn: dispatch.dispatch(conn, stream=True, now=lite.now))
@@ -118,11 +72,11 @@ async def test_what_is_sent_again_is_not_doubled(
     await stream.put(batch)  # as after a death between sending and keeping
     await stream.put(batch[:3])
 
-    assert len(await server.entries()) == 10
+    assert len(await entries(server)) == 10
 
 
 async def test_a_stream_of_another_database_is_not_taken_for_ours(
-    lite: Post, server: Server, stream: RedisStream
+    lite: Post, server: RedisServer, stream: RedisStream
 ) -> None:
     await server.ask(lambda client: client.xadd(NAME, {"id": "other"}, id="5-0"))
     await lite.owe(lite.notice(1))
@@ -133,7 +87,7 @@ async def test_a_stream_of_another_database_is_not_taken_for_ours(
 
 
 async def test_a_redis_that_died_gets_what_it_missed(
-    lite: Post, server: Server, stream: RedisStream
+    lite: Post, server: RedisServer, stream: RedisStream
 ) -> None:
     async with lite.delivering(stream):
         await lite.owe(*(lite.notice(n) for n in range(5)))

@@ -9,7 +9,6 @@ from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import pytest
 from sqlalchemy import Connection, select
 
 from masking.errors import PoolExhausted
@@ -24,12 +23,6 @@ from storage.schema import leases, participants, sessions
 from tests.support.storage import NOW, a_draft, a_person, a_vault, leases_of, opened, stocked
 
 _ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest) -> str:
-    found: str = request.getfixturevalue(f"migrated_{request.param}")
-    return found
 
 
 def places(conn: Connection) -> list[tuple[str, int]]:

@@ -24,6 +24,7 @@ from storage.errors import (
     DatabaseSilent,
     DatabaseUnavailable,
 )
+from storage.prepared import Prepared
 from storage.schema import marks
 from tests.support.postgres import running_postgres
 from tests.support.storage import a_vault, opened, stocked
@@ -80,13 +81,8 @@ class TestSqlite:
         await db.write(partial(put, name="later", size=100_000))
         assert "later" in await db.read(names)
 
-    async def test_a_lock_that_another_process_keeps_is_named(
-        self, path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(
-            "storage.sqlite._PRAGMAS", ("PRAGMA busy_timeout=50", "PRAGMA journal_mode=WAL")
-        )
-        database = open_database(f"sqlite:///{path}")
+    async def test_a_lock_that_another_process_keeps_is_named(self, path: Path) -> None:
+        database = open_database(f"sqlite:///{path}", Limits(deadline_s=4.0))
         other = sqlite3.connect(path, isolation_level=None)
         try:
             other.execute("BEGIN IMMEDIATE")
@@ -253,6 +249,54 @@ class TestPostgres:
                     await database.write(partial(put, name="b"))
             await database.write(partial(put, name="c"))
             assert await database.read(names) == {"a", "c"}
+        finally:
+            await database.close()
+
+    async def test_what_is_prepared_outlives_its_connections(self, migrated_postgres: str) -> None:
+        database = open_database(migrated_postgres, Limits(connections=3))
+        of_names = Prepared(select(marks.c.name).order_by(marks.c.name))
+        try:
+            await database.write(partial(put, name="a"))
+            for _ in range(2):
+                found = await asyncio.gather(
+                    *(database.look_up(lambda conn: of_names.rows(conn, {})) for _ in range(3))
+                )
+                assert [[row.name for row in rows] for rows in found] == [["a"]] * 3
+                assert await asyncio.to_thread(backends, migrated_postgres, _KILL_ALL) >= 1
+            await database.write(lambda conn: of_names.rows(conn, {}))
+        finally:
+            await database.close()
+
+    async def test_what_is_prepared_outlives_a_change_of_the_schema(
+        self, migrated_postgres: str
+    ) -> None:
+        database = open_database(migrated_postgres, Limits(connections=2))
+        of_names = Prepared(select(marks.c.name))
+        try:
+            await database.write(partial(put, name="a"))
+            await database.read(lambda conn: of_names.rows(conn, {}))
+            with psycopg.connect(migrated_postgres, autocommit=True) as other:
+                other.execute("ALTER TABLE marks ALTER COLUMN name TYPE varchar(40)")
+            for ask in (database.read, database.look_up, database.write):
+                rows = await ask(lambda conn: of_names.rows(conn, {}))
+                assert [row.name for row in rows] == ["a"]
+        finally:
+            await database.close()
+
+    async def test_a_prepared_statement_that_takes_too_long_is_given_up_in_time(
+        self, migrated_postgres: str
+    ) -> None:
+        database = open_database(migrated_postgres, Limits(deadline_s=0.5, connections=1))
+        of_names = Prepared(select(marks.c.name))
+        try:
+            await database.write(partial(put, name="a"))
+            with psycopg.connect(migrated_postgres) as other:
+                other.execute("LOCK TABLE marks")
+                for _ in range(2):
+                    with pytest.raises((DatabaseLocked, DatabaseSilent)):
+                        await database.look_up(lambda conn: of_names.rows(conn, {}))
+            rows = await database.look_up(lambda conn: of_names.rows(conn, {}))
+            assert [row.name for row in rows] == ["a"]
         finally:
             await database.close()
 

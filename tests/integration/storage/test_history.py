@@ -41,12 +41,6 @@ _MS = timedelta(milliseconds=1)
 Story = dict[Place, list[Work]]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest) -> str:
-    found: str = request.getfixturevalue(f"migrated_{request.param}")
-    return found
-
-
 async def start(url: str, log: Path, who: int, works: int = _WORKS) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,

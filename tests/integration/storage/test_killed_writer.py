@@ -16,12 +16,6 @@ from tests.support.storage import a_vault, opened, stocked
 _ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest) -> str:
-    found: str = request.getfixturevalue(f"migrated_{request.param}")
-    return found
-
-
 def left_behind(conn: Connection) -> tuple[set[str], set[int], set[int]]:
     """Ids of sessions, and how many participants and leases they have."""
     ids = set(conn.execute(select(sessions.c.id)).scalars())

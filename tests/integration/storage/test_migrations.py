@@ -14,8 +14,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from storage import migrate, open_database
-from storage.errors import DatabaseCorrupt, DatabaseUnavailable
-from storage.migration import config
+from storage.errors import ConstraintViolated, DatabaseCorrupt, DatabaseUnavailable
+from storage.migration import config, upgrade
 from storage.schema import metadata
 
 _ROOT = Path(__file__).parents[3]
@@ -168,3 +168,51 @@ def test_the_migrations_are_found_from_anywhere(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert path.stat().st_size > 0
+
+
+async def test_entries_outlast_the_change_of_their_rules_and_ids_are_not_given_again(
+    url: str,
+) -> None:
+    """SQLite's tables are built anew by it: what is in them stays, and so do the numbers given."""
+    entry = "(conversation_id, call_id, at, kind, body) VALUES ('chat', :call, 1, 'call', '{}')"
+    logged = (
+        "(user_id, call_id, direction, outcome, at, ring_ms, talk_ms, card)"
+        " VALUES ('u', :call, 'in', 'missed', 1, 0, 0, '{}')"
+    )
+    tables = {"history_entries": entry, "call_log_entries": logged}
+
+    def insert(conn: Connection, call: str) -> None:
+        for table, values in tables.items():
+            conn.execute(text(f"INSERT INTO {table} {values}"), {"call": call})
+
+    def found(conn: Connection) -> dict[str, list[tuple[object, ...]]]:
+        return {
+            table: sorted(map(tuple, conn.execute(text(f"SELECT id, call_id FROM {table}"))))  # noqa: S608
+            for table in tables
+        }
+
+    database = open_database(url)
+    try:
+        await database.write(lambda conn: upgrade(conn, "0016"))
+
+        def before(conn: Connection) -> None:
+            for call in ("one", "two", "gone"):
+                insert(conn, call)
+            for table in tables:
+                conn.execute(text(f"DELETE FROM {table} WHERE call_id = 'gone'"))  # noqa: S608
+
+        await database.write(before)
+    finally:
+        await database.close()
+
+    await migrate(url)
+
+    database = open_database(url)
+    try:
+        await database.write(lambda conn: insert(conn, "three"))
+        kept = await database.read(found)
+        with pytest.raises(ConstraintViolated):
+            await database.write(lambda conn: insert(conn, "three"))
+    finally:
+        await database.close()
+    assert kept == {table: [(1, "one"), (2, "two"), (4, "three")] for table in tables}

@@ -59,7 +59,7 @@ async def test_a_call_that_the_caller_ends(bench: Bench, node: Node) -> None:
     assert own[4:] == ["LEG", "ATTEMPT_END", "OFFER", "PLAN", "END"]
     assert rows[-1].kind == "LINKEDID_END"  # of the channel that goes last
     assert {"ANSWER", "LEG"} <= {row.kind for row in rows if row.leg == "callee"}
-    assert one(rows, "OFFER") == {"trunk": "carrier-a", "called": "+74951110001"}
+    assert one(rows, "OFFER") == {"trunk": "carrier-a", "app": "", "called": "+74951110001"}
     assert one(rows, "PLAN") == {
         "session": "ses_1",
         "caller": "buyer",
@@ -68,7 +68,8 @@ async def test_a_call_that_the_caller_ends(bench: Bench, node: Node) -> None:
         "in": "+74951110001",
         "out": "+74951110002",
     }
-    assert one(rows, "ATTEMPT") == {"n": "1", "channel": "gsm", "trunk": "carrier-b"}
+    attempt = {"n": "1", "channel": "gsm", "trunk": "carrier-b", "devices": ""}
+    assert one(rows, "ATTEMPT") == attempt
     end = one(rows, "ATTEMPT_END")
     assert (end["n"], end["status"], end["cause"]) == ("1", "ANSWER", "16")
     assert 250 <= int(end["talk_ms"]) <= 2000

@@ -1,4 +1,4 @@
-"""What a node withstands: the controller's death, ours, Asterisk's, and changes while it works."""
+"""What a node withstands: the controller's death, ours, and Asterisk's."""
 
 from __future__ import annotations
 
@@ -6,32 +6,22 @@ import asyncio
 import os
 import secrets
 import signal
-import socket
 import sys
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from masking.trunks import AuthType, Trunk, TrunkAuth
+from masking.recording import Taping
+from masking.rules import RecordingMode, RecordingNotice
 from telephony.ami import Limits
-from telephony.errors import AlreadyRunning, DataFolderUnusable, NodeDied, PortTaken, UnknownCall
+from telephony.errors import AlreadyRunning, UnknownCall
 from telephony.live import LiveState
 from telephony.node import Node
 from telephony.process import AsteriskProcess
 from telephony.supervisor import NodeState, SupervisorLimits
 from tests.integration.telephony import sipp
-from tests.integration.telephony.conftest import (
-    CALLEE_HOST,
-    CALLER_HOST,
-    IN,
-    NET,
-    NODE_HOST,
-    OUT,
-    Bench,
-    plan,
-    step,
-    until,
-)
+from tests.integration.telephony.conftest import CALLEE_HOST, CALLER_HOST, Bench, plan, step, until
 
 
 async def test_with_no_controller_the_caller_is_told_within_the_time_out(bench: Bench) -> None:
@@ -90,7 +80,12 @@ async def test_a_call_survives_its_controller_and_is_known_to_the_next(bench: Be
             (before,) = first.live_calls()
         async with bench.controller(node) as second:
             (after,) = second.live_calls()
-            assert replace(after, since=before.since) == before
+            # The node keeps whole seconds of when they began to talk.
+            told = replace(after, since=before.since, up_since=before.up_since, until=before.until)
+            assert told == before
+            assert after.up_since is not None
+            assert before.up_since is not None
+            assert abs(after.up_since - before.up_since) < timedelta(seconds=2)
             assert second.loads.in_use("carrier-a") == 1
             assert second.loads.in_use("carrier-b") == 1
             await second.hang_up(after.call_id)
@@ -118,6 +113,27 @@ async def test_a_call_longer_than_allowed_is_ended(bench: Bench) -> None:
     ends = {row.kind: row.values for row in rows if row.kind in ("ATTEMPT_END", "END")}
     assert 900 <= int(ends["ATTEMPT_END"]["talk_ms"]) <= 2500
     assert ends["END"]["by"] == "system"
+
+
+async def test_a_call_that_was_to_be_recorded_is_ended_when_its_time_is_up(bench: Bench) -> None:
+    """There are no announcements here: it goes on unrecorded, and joined in another way."""
+    taping = Taping(RecordingMode.ALWAYS, RecordingNotice.PLAIN)
+    bench.routes.decision = replace(plan(step(), max_call_s=1), call_id="cal_1", taping=taping)
+    async with bench.node() as node, bench.controller(node):
+        callee = await sipp.sipp(sipp.answers(), bench.folder, host=CALLEE_HOST)
+        caller = await sipp.sipp(
+            sipp.calls_until_bye(), bench.folder, host=CALLER_HOST, to=bench.sip
+        )
+        joined_s = asyncio.get_running_loop().time()
+        assert (await caller.done(), await callee.done()) == (0, 0)
+        took_s = asyncio.get_running_loop().time() - joined_s
+        rows = await bench.rows_of_call()
+        assert list(node.layout.recordings.iterdir()) == []
+
+    assert {row.values["went"] for row in rows if row.kind == "ANNOUNCED"} == {"FAILED"}
+    assert {row.values["side"] for row in rows if row.kind == "LEG"} == {"caller", "callee"}
+    assert next(row for row in rows if row.kind == "END").values["by"] == "system"
+    assert 0.9 <= took_s <= 6
 
 
 async def test_asterisk_killed_is_started_again(bench: Bench) -> None:
@@ -244,186 +260,3 @@ async def test_maskline_killed_outright_leaves_its_calls(bench: Bench) -> None:
     await child.wait()
     async with bench.node() as node:
         assert (node.adopted, node.starts) == (True, 0)
-
-
-async def test_trunks_change_without_touching_a_call_that_is_up(bench: Bench) -> None:
-    extra = Trunk("carrier-d", f"{NET}.24", options_interval_s=0)
-    async with bench.node() as node, bench.controller(node) as controller:
-        callee = await sipp.sipp(sipp.answers(), bench.folder, host=CALLEE_HOST)
-        caller = await sipp.sipp(
-            sipp.calls_and_talks(2500), bench.folder, host=CALLER_HOST, to=bench.sip
-        )
-        await until(lambda: [c.state for c in controller.live_calls()] == [LiveState.UP])
-        await node.apply_trunks([IN, OUT, extra])  # one more
-        await node.apply_trunks([replace(IN, codecs=("ulaw",)), OUT, extra])  # one changed
-        bench.routes.decision = plan(step(extra))
-        newcomer = await sipp.sipp(sipp.answers(), bench.folder, host=f"{NET}.24")
-        second = await sipp.sipp(
-            sipp.calls_and_talks(50).replace("RTP/AVP 8", "RTP/AVP 0"),
-            bench.folder,
-            host=CALLER_HOST,
-            port=5066,
-            to=bench.sip,
-        )
-        assert await second.done() != 0  # another source port is another carrier
-        await newcomer.kill()
-        await node.apply_trunks([extra])  # both trunks of the call removed
-        assert [c.state for c in controller.live_calls()] == [LiveState.UP]
-        assert (await caller.done(), await callee.done()) == (0, 0)
-        rows = await bench.rows_of_call()
-        stranger = await sipp.sipp(
-            sipp.calls_in_vain(401), bench.folder, host=CALLER_HOST, to=bench.sip
-        )
-        assert await stranger.done() == 0
-
-    assert next(row.values for row in rows if row.kind == "END") == {"by": "caller", "cause": "16"}
-
-
-async def test_two_trunks_on_one_address_are_told_apart_by_port(bench: Bench) -> None:
-    one = Trunk("one", f"{NET}.25", 5061, options_interval_s=0)
-    two = Trunk("two", f"{NET}.25", 5062, options_interval_s=0)
-    async with bench.node() as node, bench.controller(node):
-        await node.apply_trunks([one, two, OUT])
-        for trunk in (one, two):
-            callee = await sipp.sipp(sipp.answers(), bench.folder, host=CALLEE_HOST)
-            caller = await sipp.sipp(
-                sipp.calls_and_talks(20),
-                bench.folder,
-                host=trunk.host,
-                port=trunk.port,
-                to=bench.sip,
-            )
-            assert (await caller.done(), await callee.done()) == (0, 0)
-
-    assert [offer.trunk for offer in bench.routes.offers] == ["one", "two"]
-
-
-async def test_a_carrier_may_prove_itself_by_digest_from_anywhere(bench: Bench) -> None:
-    auth = TrunkAuth(AuthType.DIGEST, "pbx.7", "secret!1")
-    digest = Trunk("digest", f"{NET}.26", auth=auth, options_interval_s=0)
-    ack = sipp.request("ACK", 1)
-    first = sipp.request("INVITE", 1, to=sipp.TO, sdp=True)
-    first += '<recv response="401" auth="true"/>\n' + ack
-
-    def proof(user: str, password: str) -> str:
-        head = f"[authentication username={user} password={password}]\n"
-        return sipp.request("INVITE", 2, to=sipp.TO, sdp=True, head=head) + sipp.PROVISIONAL
-
-    good = first + proof("pbx.7", "secret!1") + sipp.expect_status(200)
-    good += sipp.request("ACK", 2) + sipp.request("BYE", 3) + sipp.expect_status(200)
-    async with bench.node() as node, bench.controller(node):
-        await node.apply_trunks([digest, OUT])
-        callee = await sipp.sipp(sipp.answers(), bench.folder, host=CALLEE_HOST)
-        caller = await sipp.sipp(good, bench.folder, host=f"{NET}.27", to=bench.sip)
-        assert (await caller.done(), await callee.done()) == (0, 0)
-        for user, password in (("pbx.7", "wrong"), ("pbx-7", "secret!1"), ("digest", "secret!1")):
-            bad = first + proof(user, password) + sipp.expect_status(401) + sipp.request("ACK", 2)
-            caller = await sipp.sipp(bad, bench.folder, host=f"{NET}.27", to=bench.sip)
-            assert await caller.done() == 0, (user, password)
-
-    assert [offer.trunk for offer in bench.routes.offers] == ["digest"]
-
-
-async def test_we_register_where_the_carrier_wants_it(bench: Bench) -> None:
-    auth = TrunkAuth(AuthType.DIGEST, "our-name", "our-secret", register=True)
-    carrier = Trunk("registrar", f"{NET}.28", auth=auth, options_interval_s=0)
-    registrar = (
-        sipp.expect("REGISTER")
-        + sipp.answer("401 Unauthorized").replace(
-            "Content-Length: 0",
-            'WWW-Authenticate: Digest realm="carrier", nonce="n1"\nContent-Length: 0',
-        )
-        + sipp.expect("REGISTER")
-        + sipp.answer("200 OK").replace(
-            "Contact: <sip:c@[local_ip]:[local_port]>\n", "[last_Contact:];expires=300\n"
-        )
-    )
-    async with bench.node() as node:
-        server = await sipp.sipp(registrar, bench.folder, host=carrier.host)
-        await node.apply_trunks([carrier])
-        assert await server.done() == 0
-
-    assert 'username="our-name"' in server.said()
-    assert "our-secret" not in server.said()
-
-
-async def test_strangers_get_a_challenge_and_nothing_else(bench: Bench) -> None:
-    async with bench.node() as node, bench.controller(node):
-        for number in ("+74951110001", "100", "s", "offer"):
-            stranger = await sipp.sipp(
-                sipp.calls_in_vain(401),
-                bench.folder,
-                host=f"{NET}.29",
-                to=bench.sip,
-                number=number,
-            )
-            assert await stranger.done() == 0
-            assert "Asterisk" not in stranger.said()
-
-    assert bench.routes.offers == []
-
-
-@pytest.mark.parametrize(
-    "called", ["1", "s", "plan", "+7495111000123456", "+7495abc", "%2B74951110001%0d%0aX"]
-)
-async def test_what_is_no_number_is_not_found(bench: Bench, called: str) -> None:
-    async with bench.node() as node, bench.controller(node):
-        caller = await sipp.sipp(
-            sipp.calls_in_vain(404), bench.folder, host=CALLER_HOST, to=bench.sip, number=called
-        )
-        assert await caller.done() == 0
-
-    assert bench.routes.offers == []
-
-
-async def test_a_port_that_is_taken_is_one_clear_error(bench: Bench) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
-        holder.bind(bench.sip)
-        with pytest.raises(PortTaken, match=f"SIP/UDP {NODE_HOST}:{bench.sip[1]}: it is in use"):
-            async with bench.node():
-                pass
-
-
-async def test_an_address_of_another_machine_is_one_clear_error(bench: Bench) -> None:
-    bench.settings = replace(bench.settings, sip_host="192.0.2.1")
-    with pytest.raises(PortTaken, match=r"192\.0\.2\.1"):
-        async with bench.node():
-            pass
-
-
-async def test_a_folder_that_cannot_be_made_is_one_clear_error(bench: Bench) -> None:
-    blocked = bench.folder / "file"
-    blocked.write_text("")
-    bench.settings = replace(bench.settings, data_dir=blocked)
-    with pytest.raises(DataFolderUnusable, match=r"cannot write to .*file"):
-        async with bench.node():
-            pass
-
-
-async def test_a_program_that_is_no_asterisk_is_one_clear_error(bench: Bench) -> None:
-    bench.install = replace(bench.install, argv=("/bin/false",))
-    with pytest.raises(NodeDied, match="Asterisk ended before it was ready"):
-        async with bench.node():
-            pass
-
-
-async def test_a_long_data_path_works(bench: Bench) -> None:
-    bench.settings = replace(bench.settings, data_dir=bench.folder / ("d" * 60) / ("e" * 60))
-    async with bench.node() as node:
-        assert not node.layout.run.is_relative_to(node.layout.root)
-        assert node.layout.run.stat().st_mode & 0o777 == 0o700
-
-
-async def test_nothing_of_the_node_is_readable_by_others(bench: Bench) -> None:
-    async with bench.node() as node, bench.controller(node):
-        caller = await sipp.sipp(
-            sipp.calls_and_talks(50), bench.folder, host=CALLER_HOST, to=bench.sip
-        )
-        await until(lambda: any(row.kind == "OFFER" for row in bench.rows()))
-        open_to_others = [
-            path
-            for path in node.layout.root.rglob("*")
-            if not path.is_symlink() and path.lstat().st_mode & 0o077
-        ]
-        await caller.kill()
-    assert open_to_others == []

@@ -25,6 +25,7 @@ SECOND_RUN_LIMIT_S = 5.0
 # What a clone has, as far as set-up reads it.
 CLONED = ("Makefile", "README.md", "pyproject.toml", "requirements")
 PACKAGES = ("api", "cdr", "masking", "maskline", "storage", "telephony")
+PAGES = ("console", "softphone")
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,10 +46,10 @@ def home() -> Iterator[Path]:
         home = Path(name)
         project = home / "project"
         project.mkdir()
-        for entry in (*CLONED, *PACKAGES):
+        for entry in (*CLONED, *PACKAGES, *PAGES):
             source = PROJECT / entry
             if source.is_dir():
-                ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+                ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules")
                 shutil.copytree(source, project / entry, ignore=ignore)
             elif source.is_file():
                 shutil.copy2(source, project / entry)

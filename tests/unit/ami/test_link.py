@@ -17,7 +17,7 @@ from telephony.ami import (
     NodeSession,
     NotConnected,
 )
-from tests.unit.ami.fake import FakeAsterisk, Request, accept, event, fake_asterisk, until
+from tests.unit.ami.fake import FakeAsterisk, Request, accept, event, until
 
 ORIGINATE = Action.of("Originate", {"Channel": "Local/x", "Async": "true"})
 QUICK = Backoff(first_s=0.01, cap_s=0.05)
@@ -45,12 +45,6 @@ class Node:
         self.stocks.append(session)
         await session.actions.action("CoreShowChannels", deadline_s=1)
         await self.stock_may_end.wait()
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeAsterisk]:
-    async with fake_asterisk(accept) as running:
-        yield running
 
 
 @asynccontextmanager

@@ -48,8 +48,8 @@ def call(n: int, *, session_id: str = "ses_1", talk_s: float = 30.0, node: str =
     )
     add(0.02, "ATTEMPT", extra="n=1;channel=gsm;trunk=carrier-b")
     figures = (
-        "codec=alaw;ssrc=982603275;themssrc=3359556752;lp=3;rxjitter=0.001250;rxcount=3150;"
-        "txjitter=0.002000;txcount=3148;rlp=0;rtt=0.020500;rxmes=88.4;txmes=91.2"
+        "codec=alaw;ssrc=982603275;themssrc=3359556752;lp=3;txjitter=0.001250;rxcount=3150;"
+        "rxjitter=0.002000;txcount=3148;rlp=0;rtt=0.020500;txmes=88.4;rxmes=91.2"
     )
     match n % 3:
         case 0:
@@ -80,6 +80,16 @@ def call(n: int, *, session_id: str = "ses_1", talk_s: float = 30.0, node: str =
 def interleaved(calls: list[Call]) -> list[bytes]:
     """All rows in order of time."""
     return [row for _, row in sorted(pair for one in calls for pair in one.rows)]
+
+
+def head(one: Call, count: int) -> bytes:
+    """Its first `count` rows."""
+    return b"".join(row for _, row in one.rows[:count])
+
+
+def tail(one: Call, count: int) -> bytes:
+    """All but its first `count` rows."""
+    return b"".join(row for _, row in one.rows[count:])
 
 
 def shuffled(calls: list[Call], seed: int) -> list[bytes]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cdr.call_log import LogEntry
 from cdr.history import HistoryEntry
-from cdr.model import Attempt, CallRecord, Leg
+from cdr.missed import why
+from cdr.model import Attempt, CallRecord, Handover, Leg, Prompt, Quality, Recording, Step
 from cdr.wording import wording
 from masking.model import Language
 from masking.outcome import EndedBy
@@ -59,7 +60,7 @@ def told(record: CallRecord, history: HistoryEntry | None, log: list[LogEntry]) 
             side,
             record.outcome,
             talk_ms=record.talk_ms,
-            reason=record.reason,
+            reason=record.reason or why(record),
             language=Language.EN,
         )
         for side in (EndedBy.CALLER, EndedBy.CALLEE)
@@ -70,6 +71,8 @@ def told(record: CallRecord, history: HistoryEntry | None, log: list[LogEntry]) 
     return {
         "outcome": record.outcome,
         "reason": record.reason or "-",
+        "why": why(record) or "-",
+        "came by": record.came_by or "-",
         "announcement": record.announcement or "-",
         "ended_by": record.ended_by or "-",
         "cause": _or_dash(record.cause),
@@ -86,11 +89,22 @@ def told(record: CallRecord, history: HistoryEntry | None, log: list[LogEntry]) 
         "numbers": f"{record.number_in or '-'} -> {record.number_out or '-'}",
         "trunks": f"{record.trunk_in or '-'} -> {record.trunk_out or '-'}",
         "attempts": " ".join(map(_attempt, record.attempts)) or "-",
+        "prompts": " ".join(map(_prompt, record.prompts)) or "-",
+        "handovers": " | ".join(map(_handover, record.handovers)) or "-",
+        "quality": " | ".join(map(_quality, record.quality)) or "-",
+        "recording": "-" if record.recording is None else _recording(record.recording),
+        "devices": " ".join(f"{leg.side}={leg.device}" for leg in record.legs if leg.device) or "-",
         "legs": " | ".join(map(_leg, record.legs)) or "-",
         "caller reads": sides.get(EndedBy.CALLER, "-"),
         "callee reads": sides.get(EndedBy.CALLEE, "-"),
         "logs": " | ".join(map(_entry, sorted(log, key=lambda one: one.user_id))) or "-",
     }
+
+
+def _recording(one: Recording) -> str:
+    heard = f"{_or_dash(one.announced_caller_ms)}/{_or_dash(one.announced_callee_ms)}"
+    times = f"{_offset(one.started_at)} to {_offset(one.ended_at)}"
+    return f"{one.asked} announced {heard} from {times} {_or_dash(one.ms)} {one.reason or '-'}"
 
 
 def _offset(at: datetime | None) -> str:
@@ -102,11 +116,28 @@ def _or_dash(value: object) -> str:
 
 
 def _attempt(attempt: Attempt) -> str:
-    steps = (
-        f"{step.n} {step.trunk} {step.status or '-'} {_or_dash(step.cause)} {_or_dash(step.sip)}"
-        for step in attempt.steps
-    )
-    return f"{attempt.channel}[{', '.join(steps)}]"
+    return f"{attempt.channel}[{', '.join(map(_step, attempt.steps))}]"
+
+
+def _step(step: Step) -> str:
+    told = f"{step.n} {step.trunk} {step.status or '-'} {_or_dash(step.cause)} {_or_dash(step.sip)}"
+    if step.devices is not None:
+        told += f" devices {step.devices}"
+    return told if step.wake is None else f"{told} {step.wake.result or '-'} {step.wake.after_ms}"
+
+
+def _prompt(prompt: Prompt) -> str:
+    return f"{prompt.kind}[{prompt.n} {prompt.went or '-'}]"
+
+
+def _handover(one: Handover) -> str:
+    told = f"{_offset(one.at)} {one.side} {one.source}->{one.target} {one.why} {one.result}"
+    return f"{told} {_or_dash(one.ms)} {one.trunk or '-'}"
+
+
+def _quality(one: Quality) -> str:
+    figures = (one.mos_min, one.mos_avg, one.below_ms, one.offered)
+    return f"{one.side} {' '.join(map(_or_dash, figures))}"
 
 
 def _leg(leg: Leg) -> str:
@@ -120,4 +151,5 @@ def _leg(leg: Leg) -> str:
 
 def _entry(entry: LogEntry) -> str:
     read = "unread" if entry.unread else "read"
-    return f"{entry.user_id} {entry.direction} {entry.outcome} {read}"
+    because = f" {entry.reason}" if entry.reason else ""
+    return f"{entry.user_id} {entry.direction} {entry.outcome}{because} {read}"

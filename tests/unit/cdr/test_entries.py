@@ -76,3 +76,56 @@ def test_a_caller_who_is_not_of_the_session_has_no_log() -> None:
 
 def test_a_refused_callee_sees_nothing() -> None:
     assert callee_outcome(record(rows_of("blocked"))) is None
+
+
+WHY = """
+story                            callee's outcome  why
+missed_time_out                  missed            no_answer
+missed_caller_gives_up           missed            gave_up_while_ringing
+missed_early_media               missed            gave_up_while_ringing
+unreachable                      missed            offline
+busy                             busy              busy
+declined                         declined          declined
+app_declined                     declined          declined
+app_given_up_while_ringing       missed            gave_up_while_ringing
+app_silent_then_gsm_given_up     missed            offline
+woken_rang_out                   missed            no_answer
+woken_in_vain_then_gsm           missed            no_answer
+woken_in_vain_app_only           missed            offline
+given_up_while_waking            missed            offline
+given_up_while_waking_first      missed            offline
+woken_in_vain_given_up_dialling_gsm missed         offline
+quiet_hours                      missed            quiet_hours
+"""
+
+
+@pytest.mark.parametrize("line", WHY.strip().splitlines()[1:])
+def test_the_callee_is_told_why_nobody_talked(line: str) -> None:
+    story, outcome, because = line.split()
+    mine, theirs = log_rows(record(rows_of(story)), PARTIES)
+    assert (theirs["outcome"], theirs["reason"]) == (outcome, because)
+    assert history_row(record(rows_of(story)), PARTIES)["body"]["why"] == because
+    assert mine["reason"] in (None, "quiet_hours")  # whether a phone was on is not theirs to know
+
+
+@pytest.mark.parametrize(
+    "story", ["cancelled", "app_given_up_before_ringing", "capped", "in_app_off", "click_unreached"]
+)
+def test_what_never_reached_the_callee_is_in_the_callers_log_alone(story: str) -> None:
+    [mine] = log_rows(record(rows_of(story)), PARTIES)
+    assert mine["direction"] == "out"
+    assert "why" not in history_row(record(rows_of(story)), PARTIES)["body"]
+
+
+def test_a_call_that_was_cut_off_while_it_rang_is_missed_too() -> None:
+    one = call(Outcome.FAILED, rang=True)
+    assert log_rows(one, PARTIES)[1]["reason"] == "cut_off"
+
+
+def test_a_call_that_was_handed_over_is_one_entry_and_says_so() -> None:
+    one = record(rows_of("handover_caller_twice"))
+    moved = history_row(one, PARTIES)["body"]["handovers"]
+    assert [(each["side"], each["to"]) for each in moved] == [("caller", "gsm"), ("caller", "app")]
+    assert len(log_rows(one, PARTIES)) == 2
+    refused = record(rows_of("handover_refused"))
+    assert "handovers" not in history_row(refused, PARTIES)["body"]

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdr.codec import attempts_from, attempts_json, legs_from, legs_json
+from cdr.codec import (
+    attempts_from,
+    attempts_json,
+    legs_from,
+    legs_json,
+    recording_from,
+    recording_json,
+)
 from cdr.events import EventKind, EventRow, parse
 from cdr.fold import Cut, CutReason, Stray, Unfinished, fold
 from cdr.model import CallRecord, mos
@@ -14,10 +21,15 @@ from masking.ids import call_id
 from masking.outcome import EndedBy, Outcome
 from tests.unit.cdr.scenario import NODE, scenarios
 
+BEGINNINGS = (EventKind.OFFER, EventKind.CLICK, EventKind.ATTEMPT)
+
 
 def rows_of(name: str) -> tuple[EventRow, ...]:
+    """The rows of the scenario's call, without those of legs before they joined it."""
     [scenario] = [one for one in scenarios() if one.name == name]
-    return tuple(row for row in parse(scenario.lines).rows if row.kind is not EventKind.NODE_START)
+    rows = [row for row in parse(scenario.lines, NODE).rows if row.kind is not EventKind.NODE_START]
+    calls = {row.linked_id for row in rows if row.kind in BEGINNINGS}
+    return tuple(row for row in rows if not calls or row.linked_id in calls)
 
 
 STORIES = [rows for one in scenarios() if one.recorded and (rows := rows_of(one.name))]
@@ -49,6 +61,13 @@ def disturbed(draw: st.DrawFn) -> tuple[tuple[EventRow, ...], list[EventRow]]:
     return story, mixed
 
 
+def caller_unreached(rows: list[EventRow]) -> bool:
+    """Whether the rows end a call that the platform asked for and whose caller did not answer."""
+    clicks = [row.values() for row in rows if row.kind is EventKind.CLICK_END]
+    over = any(row.kind is EventKind.END for row in rows)
+    return over and any(facts.get("status") != "ANSWER" for facts in clicks)
+
+
 @given(disturbed(), st.booleans())
 def test_interleaving_and_repetition_change_nothing(
     story: tuple[tuple[EventRow, ...], list[EventRow]], died: bool
@@ -68,8 +87,10 @@ def test_a_call_without_its_last_row_is_unfinished_and_goes_on_from_there(
     first = fold(NODE, head)
     if any(row.kind is EventKind.LINKEDID_END for row in head):
         assert not isinstance(first, Unfinished)
+    elif not isinstance(first, Unfinished):  # nobody else was rung: no leg could still say more
+        assert caller_unreached(head)
+        assert first == fold(NODE, rows)
     else:
-        assert isinstance(first, Unfinished)
         assert set(first.rows) == set(head)
         assert fold(NODE, [*first.rows, *tail]) == fold(NODE, rows)
 
@@ -85,13 +106,18 @@ def test_whatever_rows_are_missing_the_record_is_sound(
         _sound(result)
 
 
-texts = st.sampled_from(["", "1", "2", "17", "99", "gsm", "app", "ANSWER", "CANCEL", "caller", "x"])
+texts = st.sampled_from(
+    [
+        *("", "1", "2", "17", "99", "gsm", "app", "ANSWER", "CANCEL", "caller", "x", "always"),
+        *("consent", "no_consent", "SUCCESS"),
+    ]
+)
 extras = st.dictionaries(
     st.sampled_from(
         (
             *("n", "channel", "status", "cause", "sip", "dial_ms", "progress_ms", "ring_ms"),
             *("talk_ms", "side", "by", "session", "caller", "reason", "who", "whoidx", "in"),
-            *("rxmes", "rtt"),
+            *("rxmes", "rtt", "record", "unrecorded", "went", "ms"),
         )
     ),
     texts,
@@ -123,6 +149,12 @@ def _sound(result: CallRecord) -> None:
     assert result.talk_ms == 0 or result.outcome is Outcome.ANSWERED
     assert attempts_from(attempts_json(result.attempts)) == result.attempts
     assert legs_from(legs_json(result.legs)) == result.legs
+    taped = result.recording
+    assert recording_from(recording_json(taped)) == taped
+    if taped is not None:
+        assert taped.has_audio == (taped.ended_at is not None) == (taped.ms is not None)
+        assert taped.has_audio or taped.reason is not None
+        assert taped.ms is None or taped.ms >= 0
 
 
 def test_a_call_id_is_made_of_node_and_linked_id() -> None:
@@ -184,7 +216,8 @@ def test_malformed_seals_and_words_are_left_out() -> None:
         for row in rows
     )
     result = record(odd)
-    assert (result.reason, result.announcement, result.number_in) == (None, None, None)
+    assert (result.reason, result.announcement) == (None, None)
+    assert result.number_in == "+74951110001"  # as it was dialled: the offer says so
     assert (result.caller_sealed, result.caller_index, result.session_id) == (None, None, None)
 
 

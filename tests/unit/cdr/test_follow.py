@@ -45,7 +45,7 @@ class Spool:
         while (chunk := self.follower.read()) is not None:
             lines.extend(chunk.lines)
             self.checkpoints[chunk.file] = chunk.end
-            self.follower.kept(chunk)
+            self.follower.passed(chunk)
         return lines
 
 
@@ -196,7 +196,7 @@ def test_a_chunk_has_a_bound(spool: Spool) -> None:
     assert chunk is not None
     assert 0 < sum(map(len, chunk.lines)) <= 8192
     assert spool.follower.lag_bytes == spool.live.stat().st_size
-    spool.follower.kept(chunk)
+    spool.follower.passed(chunk)
     assert spool.follower.lag_bytes == spool.live.stat().st_size - chunk.end
     with pytest.raises(ValueError, match="8192"):
         Follower(spool.folder, {}, chunk_bytes=8191)
@@ -232,7 +232,7 @@ def test_rotation_renames_a_large_file_and_leaves_a_small_one(spool: Spool) -> N
     spool.follower.rotate(over_bytes=1000, keep=1, now_ns=LATER_NS)
     assert spool.live.exists()
     spool.follower.rotate(over_bytes=10, keep=1, now_ns=LATER_NS)
-    assert not spool.live.exists()
+    assert spool.live.stat().st_size == 0
     assert spool.follower.rotate(over_bytes=10, keep=1, now_ns=LATER_NS) == ()
     spool.append(line(1) + b"\n")
     assert spool.read_all() == [line(0), line(1)]
@@ -269,6 +269,42 @@ def test_rotation_deletes_no_file_that_asterisk_may_still_hold_open(spool: Spool
     now_ns = old.stat().st_mtime_ns + 1_000_000_000
     assert spool.follower.rotate(over_bytes=1, keep=0, now_ns=now_ns) == ()
     assert old.exists()
+
+
+DAY_NS = 86_400 * 10**9
+
+
+def test_rotation_renames_a_file_that_began_long_ago_however_small_it_is(spool: Spool) -> None:
+    spool.append(line(0) + b"\n")
+    begun_ns = int(line(0).split(b'"')[3].split(b".")[0]) * 10**9
+    much = 10**9
+    spool.follower.rotate(over_bytes=much, keep=1, now_ns=begun_ns + DAY_NS - 10**9, over_s=86_400)
+    assert spool.live.exists()
+    spool.follower.rotate(over_bytes=much, keep=1, now_ns=begun_ns + DAY_NS + 10**9, over_s=86_400)
+    assert spool.live.stat().st_size == 0
+    assert spool.read_all() == [line(0)]
+
+
+def test_a_file_without_a_row_is_left_where_it_is(spool: Spool) -> None:
+    spool.append(b"torn")
+    spool.follower.rotate(over_bytes=10**9, keep=1, now_ns=LATER_NS, over_s=0)
+    assert spool.live.exists()
+
+
+def test_what_was_read_goes_after_a_grace_period_though_few_files_are_there(spool: Spool) -> None:
+    spool.append(line(0) + b"\n")
+    spool.read_all()
+    read = spool.folder / f"events.jsonl.{LATER_NS - 2}"
+    spool.live.rename(read)
+    spool.append(line(1) + b"\n")
+    unread = spool.folder / f"events.jsonl.{LATER_NS - 1}"
+    spool.live.rename(unread)
+    now_ns = read.stat().st_mtime_ns + DAY_NS
+    for keep_s, left in ((86_500, True), (86_300, False)):
+        spool.follower.rotate(over_bytes=10**9, keep=4, now_ns=now_ns, keep_s=keep_s)
+        assert read.exists() is left
+    assert unread.exists()
+    assert spool.read_all() == [line(1)]
 
 
 class FilesOverTime(RuleBasedStateMachine):
@@ -313,7 +349,7 @@ class FilesOverTime(RuleBasedStateMachine):
         if chunk is not None and not crash:
             self.read.extend(chunk.lines)
             self.spool.checkpoints[chunk.file] = chunk.end
-            self.spool.follower.kept(chunk)
+            self.spool.follower.passed(chunk)
 
     @invariant()
     def what_was_read_is_what_was_written(self) -> None:
@@ -327,3 +363,19 @@ class FilesOverTime(RuleBasedStateMachine):
 
 TestFilesOverTime = FilesOverTime.TestCase
 TestFilesOverTime.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+def test_far_behind_it_reads_more_at_a_time(spool: Spool) -> None:
+    rows = [line(n) + b"\n" for n in range(2000)]
+    spool.append(b"".join(rows))
+    follower = Follower(spool.folder, {}, chunk_bytes=8192, behind_bytes=40_000)
+    read: list[bytes] = []
+    sizes = []
+    while (chunk := follower.read()) is not None:
+        follower.passed(chunk)
+        read += chunk.lines
+        sizes.append(sum(len(one) + 1 for one in chunk.lines))
+    assert [one + b"\n" for one in read] == rows
+    assert max(sizes) > 39_000
+    assert sizes[0] > 39_000
+    assert all(size <= 8192 for size in sizes[-2:])

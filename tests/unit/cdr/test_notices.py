@@ -66,13 +66,59 @@ def test_a_missed_call_comes_with_the_callers_card() -> None:
     assert missed.data["facts"] == {"deals": "12"}
 
 
-def test_a_missed_call_names_no_number_at_all() -> None:
+BACK = {
+    "session_id": "ses_1",
+    "app": "sip:ses_1@sip.example.org",
+    "gsm": "+74951110009",
+    "extension": None,
+    "until": "2026-11-23T10:00:00.000Z",
+}
+
+
+def test_a_missed_call_names_no_number_but_the_one_to_call_back() -> None:
     one = call(Outcome.MISSED, rang=True)
-    _, missed = notices_of(one, PARTIES)
+    _, missed = notices_of(one, PARTIES, BACK)
     told = json.dumps(dict(missed.data))
     assert one.number_in is not None
     assert one.number_in not in told
-    assert "+7" not in told
+    assert told.count("+7") == 1
+    assert missed.data["call_back"] == BACK
+
+
+def test_a_missed_call_whose_session_is_over_has_no_way_back() -> None:
+    _, missed = notices_of(call(Outcome.MISSED, rang=True), PARTIES)
+    assert missed.data["call_back"] is None
+
+
+def test_a_missed_call_says_why() -> None:
+    ended, missed = notices_of(record(rows_of("given_up_while_waking")), PARTIES, BACK)
+    assert (missed.data["reason"], missed.data["outcome"]) == ("offline", "missed")
+    assert (ended.data["why"], ended.data["came_by"], ended.data["handovers"]) == (
+        "offline",
+        "app",
+        0,
+    )
+
+
+def test_a_call_in_quiet_hours_is_told_of_as_missed() -> None:
+    ended, missed = notices_of(record(rows_of("quiet_hours")), PARTIES, BACK)
+    assert (ended.data["outcome"], ended.data["reason"]) == ("blocked", "quiet_hours")
+    assert (missed.kind, missed.data["reason"]) == (NoticeKind.CALL_MISSED, "quiet_hours")
+
+
+@pytest.mark.parametrize("story", ["capped", "in_app_off", "blocked"])
+def test_other_refused_calls_are_none_of_the_callees_concern(story: str) -> None:
+    assert [one.kind for one in notices_of(record(rows_of(story)), PARTIES)] == [
+        NoticeKind.CALL_ENDED
+    ]
+
+
+def test_only_handovers_that_came_off_are_counted() -> None:
+    counts = [
+        next(notices_of(record(rows_of(story)), PARTIES)).data["handovers"]
+        for story in ("handover_caller_twice", "handover_refused", "handover_gone")
+    ]
+    assert counts == [2, 0, 0]
 
 
 def test_a_late_call_names_the_number_that_was_dialled() -> None:

@@ -19,7 +19,17 @@ caller unreachable -         Could not be reached / Абонент недост�
 caller blocked     blocked   Call not put through / Звонок не соединён
 caller failed      node_died The call failed / Звонок не состоялся
 callee answered    -         Incoming call, 2 min 5 s / Входящий звонок, 2 мин 5 с
+caller blocked     quiet_hours Does not take calls at this hour / Не принимает звонки в это время
+caller blocked     in_app_off Does not take calls in the app / Не принимает звонки в приложении
+caller cancelled   caller_unreached You did not pick up / Вы не взяли трубку
+caller missed      offline   No answer / Нет ответа
 callee missed      -         You missed a call / Пропущенный звонок
+callee missed      no_answer You missed a call / Пропущенный звонок
+callee missed      gave_up_while_ringing You missed a call / Пропущенный звонок
+callee missed      offline   You missed a call while offline / Пропущенный: вы были не в сети
+callee unreachable offline   You missed a call while offline / Пропущенный: вы были не в сети
+callee blocked quiet_hours You missed a call in your quiet hours / Пропущенный в тихие часы
+callee failed      cut_off   You missed a call / Пропущенный звонок
 callee unreachable -         You missed a call / Пропущенный звонок
 callee busy - You missed a call while on another / Пропущенный: вы говорили по телефону
 callee declined    -         You declined a call / Вы отклонили звонок
@@ -28,6 +38,7 @@ callee declined    -         You declined a call / Вы отклонили зв�
 NO_LONGER = (
     "This number no longer serves the conversation / Номер больше не обслуживает этот диалог"
 )
+TOO_MANY = "Too many calls, try later / Слишком много звонков, попробуйте позже"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +48,10 @@ NO_LONGER = (
         *(
             f"caller failed {reason} {NO_LONGER}"
             for reason in ("cooling", "session_closed", "session_expired")
+        ),
+        *(
+            f"caller blocked {reason} {TOO_MANY}"
+            for reason in ("unanswered_in_row", "pair_an_hour", "caller_an_hour")
         ),
     ],
 )

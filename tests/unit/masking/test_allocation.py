@@ -5,68 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masking.allocation import Idle, Place, Side, Wish, choose, recyclable, taken_over
-from masking.digits import SECRET_BYTES, Digits
-from masking.errors import (
-    NumberHeld,
-    NumberUnavailable,
-    PoolExhausted,
-    SessionLimit,
-    StickyUnavailable,
-)
+from masking.allocation import Place, Side
+from masking.errors import PoolExhausted
 from masking.model import NumberState, Phone, ProxyNumber, Role
-from masking.rules import Exhausted, NumberRules, Sticky
-from masking.stock import Stock
-
-ANNA, PETR = Phone("+79161234567"), Phone("+79267654321")
-RULES = NumberRules()
-SHARING = NumberRules(exhausted=Exhausted.EXTENSION, extension_length=2)
-
-
-def a_pool(
-    size: int, area: str = "495", state: NumberState = NumberState.ACTIVE
-) -> list[ProxyNumber]:
-    """Numbers whose ids are unlike their places."""
-    first = 100 + 1000 * int(area)
-    return [
-        ProxyNumber(first + 3 * n, Phone(f"+7{area}{n:07}"), "east", "carrier-a", state)
-        for n in range(size)
-    ]
-
-
-def stock_of(*numbers: ProxyNumber) -> Stock:
-    return Stock("east", numbers)
-
-
-def a_side(*held: int, **more: object) -> Side:
-    """A seller who holds these numbers, each plain."""
-    side = Side(Role.SELLER, PETR, ANNA, {number: {"": True} for number in held})
-    return replace(side, **more)  # type: ignore[arg-type]
-
-
-def digits(seed: int = 1) -> Digits:
-    return Digits(seed.to_bytes(SECRET_BYTES, "big"))
-
-
-def given_to(
-    stock: Stock, side: Side, rules: NumberRules = RULES, rotation: int = 0, seed: int = 1
-) -> Place:
-    return choose(stock, side, rules, rotation, digits(seed))
-
-
-def why(place: Place) -> dict[str, str]:
-    return dict(place.why)
-
-
-sizes = st.integers(1, 40)
-rotations = st.integers(0, 2**63)
-stickies = st.sampled_from(Sticky)
+from masking.rules import NumberRules, Sticky
+from tests.unit.masking.numbers_given import (
+    ANNA,
+    PETR,
+    RULES,
+    SHARING,
+    a_pool,
+    a_side,
+    given_to,
+    rotations,
+    sizes,
+    stock_of,
+    why,
+)
 
 
 class TestWhoeverHasRoomGetsANumber:
@@ -261,70 +221,6 @@ class Counted(Sequence[ProxyNumber]):
         raise AssertionError
 
 
-class TestSticky:
-    """What a pair had before."""
-
-    ONE, TWO, THREE = a_pool(3)
-    STOCK = stock_of(ONE, TWO, THREE)
-
-    @given(rotations)
-    def test_the_same_number_again_where_it_is_free(self, rotation: int) -> None:
-        for sticky in (Sticky.PREFER, Sticky.STRICT):
-            rules = NumberRules(sticky=sticky)
-            place = given_to(self.STOCK, a_side(self.ONE.id, earlier=self.TWO.id), rules, rotation)
-            assert place.number == self.TWO
-            assert why(place) == {"by": "sticky"}
-
-    def test_preferring_takes_another_and_says_why(self) -> None:
-        held = given_to(self.STOCK, a_side(self.ONE.id, earlier=self.ONE.id))
-        gone = given_to(self.STOCK, a_side(earlier=7))
-
-        assert held.number == self.TWO
-        assert why(held) == {"by": "rotation", "earlier": "held"}
-        assert why(gone) == {"by": "rotation", "earlier": "not given any more"}
-
-    @pytest.mark.parametrize("earlier", ["held", "gone", "draining", "reserved"])
-    def test_strict_gives_no_other(self, earlier: str) -> None:
-        numbers = {
-            "held": self.ONE.id,
-            "gone": 7,
-            "draining": self.TWO.id,
-            "reserved": self.THREE.id,
-        }
-        stock = stock_of(
-            self.ONE,
-            replace(self.TWO, state=NumberState.DRAINING),
-            replace(self.THREE, state=NumberState.RESERVED),
-        )
-        side = a_side(self.ONE.id, earlier=numbers[earlier])
-
-        with pytest.raises(StickyUnavailable) as refused:
-            given_to(stock, side, NumberRules(sticky=Sticky.STRICT, exhausted=Exhausted.EXTENSION))
-        assert refused.value.role is Role.SELLER
-
-    def test_who_is_new_to_each_other_is_not_concerned(self) -> None:
-        strict = NumberRules(sticky=Sticky.STRICT)
-
-        assert given_to(self.STOCK, a_side(), strict, rotation=2).number == self.THREE
-
-    @given(rotations)
-    def test_avoiding_takes_another_while_there_is_one(self, rotation: int) -> None:
-        avoid = NumberRules(sticky=Sticky.AVOID)
-
-        for latest in (None, self.THREE.id):
-            side = a_side(self.ONE.id, earlier=self.TWO.id, latest=latest)
-            assert given_to(self.STOCK, side, avoid, rotation).number == self.THREE
-        side = a_side(self.ONE.id, self.THREE.id, earlier=self.TWO.id)
-        last = given_to(self.STOCK, side, avoid, rotation)
-        assert last.number == self.TWO
-        assert why(last)["earlier"] == "nothing else is left"
-
-    def test_a_number_on_a_listing_is_given_again_to_those_who_had_it(self) -> None:
-        stock = stock_of(self.ONE, replace(self.TWO, shown=True))
-
-        assert given_to(stock, a_side(earlier=self.TWO.id)).number.id == self.TWO.id
-
-
 class TestAreas:
     """Near the one who is reached, then near the caller, then as the pool has it."""
 
@@ -410,178 +306,25 @@ class TestAreas:
         assert why(given_to(stock_of(*odd, self.BERLIN), side)) == {"by": "rotation"}
 
 
-class TestAskedFor:
-    """This very number, or none."""
-
-    ONE, TWO = a_pool(2)
-    RESERVED = replace(a_pool(1, "812")[0], state=NumberState.RESERVED)
-    DRAINING = replace(a_pool(1, "813")[0], state=NumberState.DRAINING)
-    STOCK = stock_of(ONE, TWO, RESERVED, DRAINING)
-
-    def ask(
-        self, wish: Wish, held: dict[int, dict[str, bool]], rules: NumberRules = RULES
-    ) -> Place:
-        side = replace(a_side(), held=held, wish=wish, position=1, earlier=self.TWO.id)
-        return given_to(self.STOCK, side, rules)
-
-    @pytest.mark.parametrize("number", [ONE, RESERVED])
-    def test_it_is_given_where_it_is_free_reserved_or_not(self, number: ProxyNumber) -> None:
-        place = self.ask(Wish(number.e164), {})
-
-        assert place.number == number
-        assert why(place) == {"by": "asked"}
-
-    @pytest.mark.parametrize("number", [DRAINING.e164, Phone("+74957777777")])
-    def test_what_the_pool_does_not_give_is_refused(self, number: Phone) -> None:
-        with pytest.raises(NumberUnavailable) as refused:
-            self.ask(Wish(number), {})
-        assert refused.value.field == "participants[1].number"
-
-    def test_a_number_that_was_dialled_may_be_draining(self) -> None:
-        assert self.ask(Wish(self.DRAINING.e164, of_any_state=True), {}).number == self.DRAINING
-
-    @pytest.mark.parametrize("live", [True, False])
-    def test_what_the_participant_holds_is_refused(self, live: bool) -> None:
-        with pytest.raises(NumberHeld) as refused:
-            self.ask(Wish(self.ONE.e164), {self.ONE.id: {"": live}})
-        assert refused.value.field == "participants[1].number"
-        assert refused.value.role is Role.SELLER
-
-    def test_of_a_teams_number_the_teams_field_is_named(self) -> None:
-        with pytest.raises(NumberHeld) as refused:
-            self.ask(Wish(self.ONE.e164, why="team"), {self.ONE.id: {"": True}})
-        assert refused.value.field == "same_number_as"
-
-    def test_a_cooling_lease_gives_way_where_it_may(self) -> None:
-        wish = Wish(self.ONE.e164, over_cooling=True)
-
-        place = self.ask(wish, {self.ONE.id: {"": False}})
-        assert (place.number, place.displaces) == (self.ONE, True)
-        with pytest.raises(NumberHeld):
-            self.ask(wish, {self.ONE.id: {"": True}})
-
-    def test_digits_tell_apart_where_a_number_may_be_shared(self) -> None:
-        held = {self.ONE.id: {"": True}}
-
-        for wish, rules in (
-            (Wish(self.ONE.e164, share=True), RULES),
-            (Wish(self.ONE.e164), SHARING),
-        ):
-            place = self.ask(wish, held, rules)
-            assert len(place.extension) == rules.extension_length
-            assert why(place) == {"by": "asked", "shared_with": "1"}
-
-    def test_given_digits_are_kept(self) -> None:
-        held = {self.ONE.id: {"": True, "12345": True}}
-
-        assert self.ask(Wish(self.ONE.e164, "54321"), held).extension == "54321"
-        with pytest.raises(NumberHeld):
-            self.ask(Wish(self.ONE.e164, "12345", share=True), held)
-
-
-class TestLimitOfAParticipant:
-    """So many live sessions in a pool, and no more."""
-
-    @pytest.mark.parametrize("exhausted", Exhausted)
-    def test_the_limit_holds_whatever_the_pool_does_when_it_is_exhausted(
-        self, exhausted: Exhausted
-    ) -> None:
-        rules = NumberRules(max_sessions=3, exhausted=exhausted)
-        stock = stock_of(*a_pool(9))
-
-        assert given_to(stock, a_side(live=2), rules).number in stock.active
-        for wish in (Wish(), Wish(stock.active[0].e164)):
-            with pytest.raises(SessionLimit) as refused:
-                given_to(stock, a_side(live=3, wish=wish), rules)
-            assert refused.value.role is Role.SELLER
-
-
-class TestSharing:
-    """With digits typed after it, a number serves one participant many times."""
-
-    @given(st.integers(1, 4), st.integers(0, 2**64), st.integers(1, 60))
-    def test_places_stay_apart_and_numbers_share_them_evenly(
-        self, size: int, seed: int, sessions: int
-    ) -> None:
-        stock = stock_of(*a_pool(size))
-        held: dict[int, dict[str, bool]] = {}
-        for n in range(sessions):
-            place = given_to(stock, replace(a_side(), held=held), SHARING, seed=seed + n)
-            theirs = held.setdefault(place.number.id, {})
-            assert place.extension not in theirs
-            assert len(place.extension) == (2 if theirs else 0)
-            theirs[place.extension] = True
-
-        counts = [len(theirs) for theirs in held.values()]
-        assert max(counts) - (min(counts) if len(counts) == size else 0) <= 1
-
-    def test_every_place_there_is_can_be_used(self) -> None:
-        rules = replace(SHARING, extension_length=2)
-        stock, held = stock_of(*a_pool(2)), dict[int, dict[str, bool]]()
-        for n in range(2 * 101):
-            place = given_to(stock, replace(a_side(), held=held), rules, seed=n)
-            held.setdefault(place.number.id, {})[place.extension] = True
-
-        assert {len(theirs) for theirs in held.values()} == {101}
-        with pytest.raises(PoolExhausted):
-            given_to(stock, replace(a_side(), held=held), rules)
-
-    def test_no_extension_begins_another(self) -> None:
-        (one,) = a_pool(1)
-        held = {one.id: {"": True, "1234": True} | {f"{n}": True for n in range(2, 10)}}
-        rules = replace(SHARING, extension_length=3)
-
-        for seed in range(50):
-            place = given_to(stock_of(one), replace(a_side(), held=held), rules, seed=seed)
-            assert place.extension[0] in "01"
-            assert place.extension != "123"
-
-    def test_digits_need_a_secret(self) -> None:
-        (one,) = a_pool(1)
-
-        with pytest.raises(ValueError, match="secret"):
-            choose(stock_of(one), a_side(one.id), SHARING, 0, Digits(b"short"))
-
-    def test_numbers_on_listings_are_shared_only_where_there_is_nothing_else(self) -> None:
-        one, two = a_pool(2)
-        mixed = stock_of(replace(one, shown=True), two)
-        shown = stock_of(replace(one, shown=True))
-
-        assert given_to(mixed, a_side(one.id, two.id), SHARING).number.id == two.id
-        assert given_to(shown, a_side(one.id), SHARING).number.id == one.id
-
-
-class TestTakingOver:
-    """The session that was idle longest, never one that was not idle long enough."""
-
-    NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
-    (NUMBER,) = a_pool(1)
-
-    def idle(self, name: str, hours: float) -> Idle:
-        since = self.NOW - timedelta(hours=hours)
-        return Idle(name, Role.BUYER, self.NUMBER, "77", since)
-
-    def test_the_longest_idle_comes_first_and_names_decide_between_equals(self) -> None:
-        found = [self.idle("c", 4), self.idle("b", 9), self.idle("a", 4), self.idle("d", 2)]
-
-        ordered = recyclable(found, timedelta(hours=3), frozenset(), self.NOW)
-
-        assert [one.session_id for one in ordered] == ["b", "a", "c"]
-
-    def test_the_moment_counts_and_calls_keep_a_session(self) -> None:
-        found = [self.idle("a", 3), self.idle("b", 3)]
-        after = timedelta(hours=3)
-
-        assert recyclable(found, after + timedelta(milliseconds=1), frozenset(), self.NOW) == []
-        assert recyclable(found, after, {"a"}, self.NOW) == [found[1]]
-
-    def test_the_place_is_the_very_one_that_was_held(self) -> None:
-        place = taken_over(self.idle("a", 3))
-
-        assert (place.number, place.extension) == (self.NUMBER, "77")
-        assert why(place) == {"by": "recycled", "of": "a"}
-
-
 def test_no_value_shows_a_phone() -> None:
     assert "+79" not in repr(a_side())
     assert "1234" not in repr(Place(a_pool(1)[0], pin="1234"))
+
+
+class TestNumbersThatListingsShow:
+    """They are found by the city of whoever is called."""
+
+    def test_those_of_the_city_are_near_and_no_others(self) -> None:
+        moscow, tver = a_pool(3, "495"), a_pool(2, "482")
+        shown = [replace(number, shown=True) for number in (*moscow, *tver[:1])]
+        stock = stock_of(*shown, tver[1])
+
+        assert list(stock.shown_near(Phone("+74951234567"))) == moscow
+        assert list(stock.shown_near(Phone("+74821234567"))) == tver[:1]
+        assert not stock.shown_near(Phone("+78121234567"))
+
+    def test_a_number_of_no_city_is_near_to_nobody(self) -> None:
+        mobile = replace(a_pool(1, "916")[0], shown=True)
+
+        assert not stock_of(mobile).shown_near(PETR)
+        assert not stock_of().shown_near(PETR)

@@ -11,6 +11,7 @@ from masking import lifecycle
 from masking.allocation import Place
 from masking.errors import (
     InvalidInput,
+    NoCommonParticipant,
     PhoneMissing,
     SamePhone,
     SameRole,
@@ -21,7 +22,15 @@ from masking.errors import (
     WrongParticipants,
 )
 from masking.lifecycle import SessionDraft
-from masking.model import ChannelPolicy, LeaseState, Listing, Role, SessionState
+from masking.model import (
+    ChannelPolicy,
+    LeaseState,
+    Listing,
+    Participant,
+    Phone,
+    Role,
+    SessionState,
+)
 from tests.unit.masking.given import (
     BUYER,
     DRAFT,
@@ -233,3 +242,55 @@ def test_what_a_clock_ahead_of_ours_closed_is_closed() -> None:
     with pytest.raises(SessionClosed):
         lifecycle.extend(closed, NOW + DAY, cool_down=timedelta(0), now=NOW)
     assert lifecycle.close(a_session(), cool_down=WEEK, now=NOW + DAY) == a_session()
+
+
+@pytest.mark.parametrize("role", [Role.BUYER, Role.SELLER])
+def test_recycling_frees_the_place_of_the_one_who_needs_it_and_cools_the_others(
+    role: Role,
+) -> None:
+    at = NOW + timedelta(hours=4)
+
+    after = lifecycle.recycle(a_session(), role, cool_down=WEEK, now=at)
+
+    assert (after.state(at), after.closed_why) == (SessionState.CLOSED, lifecycle.RECYCLED)
+    states = {lease.role: lease.state(at) for lease in after.leases}
+    assert states.pop(role) is LeaseState.FREE
+    assert set(states.values()) == {LeaseState.COOLING}
+
+
+class TestATeam:
+    """Buyer u-1 meets seller u-2; whoever of these meets a third one keeps the number known."""
+
+    COURIER = Participant(Role.COURIER, "u-3", Phone("+79031112233"))
+
+    @pytest.mark.parametrize("courier_first", [False, True])
+    def test_the_new_one_gets_the_number_of_the_one_whom_they_stand_for(
+        self, courier_first: bool
+    ) -> None:
+        for common, others in ((BUYER, Role.SELLER), (SELLER, Role.BUYER)):
+            two = (self.COURIER, common) if courier_first else (common, self.COURIER)
+
+            position, lease = lifecycle.team_side(a_session(), two)
+
+            assert two[position] == self.COURIER
+            assert lease == a_session().lease(others)
+
+    @pytest.mark.parametrize(
+        "two",
+        [
+            (BUYER, SELLER),  # both are known
+            (COURIER, replace(COURIER, user_id="u-4", role=Role.SUPPORT)),  # neither is
+        ],
+    )
+    def test_has_one_in_common_with_the_session_named(
+        self, two: tuple[Participant, Participant]
+    ) -> None:
+        with pytest.raises(NoCommonParticipant) as refused:
+            lifecycle.team_side(a_session(), two)
+        assert refused.value.field == "same_number_as"
+
+    def test_cannot_have_the_number_of_one_who_has_none(self) -> None:
+        session = a_session(replace(DRAFT, participants=(BUYER, NO_PHONE)))
+
+        with pytest.raises(NoCommonParticipant):
+            lifecycle.team_side(session, (BUYER, self.COURIER))

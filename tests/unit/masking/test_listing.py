@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from masking.rules import ListingRules
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
+MS = timedelta(milliseconds=1)
 SELLER = Participant(Role.SELLER, "u-2", Phone("+79267654321"))
 CALLER = Participant(Role.BUYER, "caller:x", Phone("+79031112233"))
 NUMBER = ProxyNumber(1, Phone("+74951110001"), "default", "carrier-a")
@@ -143,3 +145,49 @@ def test_a_talk_with_the_same_seller_about_the_same_listing_is_the_same_conversa
 
 def test_nothing_shows_a_phone() -> None:
     assert "9267654321" not in repr(a_number()) + repr(a_draft())
+
+
+@pytest.mark.parametrize(
+    ("called", "caller"),
+    [
+        (Role.SELLER, Role.BUYER),
+        (Role.BUYER, Role.SELLER),
+        (Role.COURIER, Role.BUYER),
+        (Role.SUPPORT, Role.BUYER),
+    ],
+)
+def test_whoever_calls_a_listing_is_a_buyer_unless_a_buyer_is_called(
+    called: Role, caller: Role
+) -> None:
+    assert listing.caller_role(called) is caller
+
+
+@pytest.mark.parametrize("length", range(3, 9))
+def test_an_extension_may_be_any_of_its_length(length: int) -> None:
+    """All digits count: a listing's place is not found by trying a few."""
+    drawn = [
+        listing.extension(length, partial(int.to_bytes, n))
+        for n in (0, 10**length - 1, 10**length, 2**64 - 1)
+    ]
+
+    assert drawn[:3] == ["0" * length, "9" * length, "0" * length]
+    assert drawn[3] == str(2**64 - 1)[-length:]
+
+
+@pytest.mark.parametrize("ttl", [timedelta(seconds=60), 365 * DAY])
+def test_its_shortest_and_its_longest_life_are_permitted(ttl: timedelta) -> None:
+    later = NOW + timedelta(hours=1)
+
+    assert a_number(ttl).expires_at == NOW + ttl
+    assert listing.extend(a_number(DAY), later + ttl, later).expires_at == later + ttl
+    for outside in (timedelta(seconds=60) - MS, 365 * DAY + MS):
+        with pytest.raises(TtlOutOfRange):
+            listing.extend(a_number(DAY), later + outside, later)
+
+
+def test_closed_is_said_even_when_it_would_have_expired_since() -> None:
+    closed = listing.close(a_number(DAY), NOW + timedelta(hours=1))
+
+    assert closed.state(NOW + timedelta(minutes=59)) is ListingState.LIVE
+    assert closed.state(NOW + timedelta(hours=1)) is ListingState.CLOSED
+    assert closed.state(NOW + 2 * DAY) is ListingState.CLOSED

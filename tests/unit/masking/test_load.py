@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from masking.load import TrunkLoads, trunks_of
+from masking.load import Gate, TrunkLoads, trunks_of
 from masking.plan import Plan, Refusal
 from masking.routing import decide
 from masking.trunks import Trunk
@@ -46,6 +46,32 @@ def test_channels_are_taken_and_come_back_at_the_end_of_the_call() -> None:
     assert loads.can_take(SMALL, NOW + SECOND)
     assert not loads.can_take(SMALL, NOW + SECOND, 2)
     assert loads.calls() == {"cal_2"}
+
+
+def test_a_gate_admits_so_many_within_any_second_and_no_more() -> None:
+    gate = Gate(2)
+
+    assert gate.admit(NOW)
+    assert gate.admit(NOW + SECOND / 2)
+    assert not gate.admit(NOW + SECOND - US)
+    assert gate.admit(NOW + SECOND)
+    assert not gate.admit(NOW + SECOND * 1.5 - US)
+    assert gate.admit(NOW + SECOND * 1.5)
+
+
+def test_whoever_is_turned_away_at_a_gate_does_not_count() -> None:
+    gate = Gate(1)
+    gate.admit(NOW)
+
+    assert not any(gate.admit(NOW + SECOND * n / 10) for n in range(1, 10))
+    assert gate.admit(NOW + SECOND)
+
+
+def test_a_gate_opens_though_the_clock_is_set_back() -> None:
+    gate = Gate(1)
+    gate.admit(NOW)
+
+    assert gate.admit(NOW - SECOND)
 
 
 def test_set_ups_count_for_one_second_whatever_becomes_of_the_call() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from masking.outcome import (
     is_missed,
     verdict,
 )
-from masking.plan import RefusalReason
+from masking.plan import Channel, RefusalReason
 
 # One Dial a line, as it stands in an ATTEMPT_END row; - is empty.
 #   status      cause sip  dial_ms prog_ms ring_ms   what is recorded  no further trunk
@@ -161,6 +162,8 @@ RANG_AND_FAILED = row("CONGESTION 34 503 3000 - 2000 missed no")[0]
 AWAY = row("NOANSWER 19 480 3000 - - unreachable yes")[0]
 UNSEEN = row("- - - - - - failed no")[0]
 UNSEEN_RINGING = row("- - - - - 900 missed no")[0]
+IN_VAIN = AttemptFacts(None, channel=Channel.APP, woken=False)
+RANG_OUT = row("NOANSWER 0 - 25000 - 2000 missed yes")[0]
 ANSWERED = row("ANSWER 16 200 9000 - 2000 answered yes")[0]
 
 
@@ -183,8 +186,8 @@ ANSWERED = row("ANSWER 16 200 9000 - 2000 answered yes")[0]
         (CallFacts((UNSEEN,), ended_by=EndedBy.SYSTEM), Outcome.FAILED),
         (CallFacts((FAILED, UNSEEN), ended_by=EndedBy.CALLER), Outcome.CANCELLED),
         (CallFacts((RANG_AND_FAILED, UNSEEN), ended_by=EndedBy.CALLER), Outcome.MISSED),
-        (CallFacts((AWAY, UNSEEN), ended_by=EndedBy.CALLER), Outcome.CANCELLED),
-        (CallFacts((AWAY, GIVEN_UP)), Outcome.CANCELLED),
+        (CallFacts((AWAY, UNSEEN), ended_by=EndedBy.CALLER), Outcome.MISSED),
+        (CallFacts((AWAY, GIVEN_UP)), Outcome.MISSED),
         (CallFacts((AWAY, UNSEEN), ended_by=EndedBy.SYSTEM), Outcome.UNREACHABLE),
         (CallFacts((FAILED, UNSEEN_RINGING), ended_by=EndedBy.CALLER), Outcome.MISSED),
         (CallFacts((UNSEEN, AWAY), ended_by=EndedBy.CALLER), Outcome.UNREACHABLE),
@@ -196,18 +199,43 @@ ANSWERED = row("ANSWER 16 200 9000 - 2000 answered yes")[0]
         (CallFacts((UNSEEN_RINGING,), node_died=True), Outcome.FAILED),
         (CallFacts(node_died=True, refusal=RefusalReason.BLOCKED), Outcome.FAILED),
         (CallFacts((FAILED,), refusal=RefusalReason.NO_CONTROLLER), Outcome.FAILED),
+        # Apps: what does not answer us is not there, and what had to be woken should have rung.
+        (CallFacts((IN_VAIN,)), Outcome.UNREACHABLE),
+        (CallFacts((IN_VAIN,), ended_by=EndedBy.SYSTEM), Outcome.UNREACHABLE),
+        (CallFacts((IN_VAIN,), ended_by=EndedBy.CALLER), Outcome.MISSED),
+        (CallFacts((replace(IN_VAIN, status=DialStatus.CANCEL),)), Outcome.MISSED),
+        (CallFacts((IN_VAIN, GIVEN_UP)), Outcome.MISSED),
+        (CallFacts((IN_VAIN, FAILED)), Outcome.UNREACHABLE),
+        (CallFacts((IN_VAIN, RANG_OUT)), Outcome.MISSED),
+        (CallFacts((IN_VAIN, BUSY)), Outcome.BUSY),
+        (CallFacts((IN_VAIN, ANSWERED)), Outcome.ANSWERED),
+        (CallFacts((replace(GIVEN_UP, channel=Channel.APP, woken=True),)), Outcome.CANCELLED),
+        (CallFacts((replace(FAILED, channel=Channel.APP),)), Outcome.UNREACHABLE),
+        (CallFacts((replace(FAILED, channel=Channel.APP), GIVEN_UP)), Outcome.MISSED),
+        (CallFacts((replace(RANG_OUT, channel=Channel.APP), AWAY)), Outcome.MISSED),
+        (CallFacts((replace(RANG_OUT, channel=Channel.APP), FAILED)), Outcome.MISSED),
+        (CallFacts((replace(RANG_OUT, channel=Channel.APP), BUSY)), Outcome.BUSY),
     ],
 )
 def test_the_last_attempt_that_says_anything_decides(call: CallFacts, outcome: Outcome) -> None:
     assert classify(call) is outcome
 
 
+BLOCKING = {
+    RefusalReason.BLOCKED,
+    RefusalReason.IN_APP_OFF,
+    RefusalReason.QUIET_HOURS,
+    RefusalReason.UNANSWERED_IN_ROW,
+    RefusalReason.PAIR_AN_HOUR,
+    RefusalReason.CALLER_AN_HOUR,
+}
+
+
 @pytest.mark.parametrize("reason", RefusalReason)
 def test_a_refused_call_is_recorded_by_its_reason(reason: RefusalReason) -> None:
-    expected = {
-        RefusalReason.BLOCKED: Outcome.BLOCKED,
-        RefusalReason.CALLEE_UNREACHABLE: Outcome.UNREACHABLE,
-    }.get(reason, Outcome.FAILED)
+    expected = {RefusalReason.CALLEE_UNREACHABLE: Outcome.UNREACHABLE}.get(
+        reason, Outcome.BLOCKED if reason in BLOCKING else Outcome.FAILED
+    )
 
     for ended_by in (None, *EndedBy):
         assert classify(CallFacts(refusal=reason, ended_by=ended_by)) is expected
@@ -232,6 +260,8 @@ attempts = st.builds(
     dial_ms=ms,
     progress_ms=ms,
     ring_ms=ms,
+    channel=st.sampled_from(Channel),
+    woken=st.none() | st.booleans(),
 )
 facts = st.builds(
     CallFacts,
@@ -250,11 +280,11 @@ def test_every_call_has_an_outcome_that_its_facts_bear_out(call: CallFacts) -> N
     talked = call.answered or any(one.status is DialStatus.ANSWER for one in call.attempts)
     assert (outcome is Outcome.ANSWERED) is talked
     if outcome is Outcome.CANCELLED:
-        assert not any(one.alerted for one in call.attempts)
+        assert not any(one.alerted or one.in_vain for one in call.attempts)
     if outcome is Outcome.MISSED:
-        assert any(one.heard for one in call.attempts)
+        assert any(one.heard or is_missed(verdict(one)) for one in call.attempts)
     if outcome is Outcome.BLOCKED:
-        assert call.refusal is RefusalReason.BLOCKED
+        assert call.refusal in BLOCKING
 
 
 @given(attempts)

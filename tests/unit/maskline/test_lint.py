@@ -13,7 +13,8 @@ def _faults(*lines: str) -> list[str]:
 
 
 def test_what_is_shipped_has_no_fault() -> None:
-    assert check_dialplan(DIALPLAN.name, DIALPLAN.read_text()) == ()
+    dialplans = sorted(DIALPLAN.parent.glob("*.conf"))  # one may jump into another
+    assert check_dialplan("dialplans", "\n".join(p.read_text() for p in dialplans)) == ()
     assert check_templates({path.name: path.read_text() for path in TEMPLATES.glob("*.conf")}) == ()
 
 
@@ -74,6 +75,7 @@ def test_a_line_that_is_no_dialplan_is_a_fault() -> None:
         ("modules.conf", "autoload = no\nload = res_agi.so", "res_agi.so must not be loaded"),
         ("manager.conf", "write = call,command", "class command is a shell or more"),
         ("manager.conf", "read = all", "class all is a shell or more"),
+        ("manager.conf", "write = system,originate", "together are a shell"),
         ("manager.conf", "bindaddr = 0.0.0.0", "AMI is for this machine alone"),
         ("extensions.conf", "[general]", "'extenpatternmatchnew = yes' must stand here"),
         ("features.conf", "pickupexten = *8", "'pickupexten =' must stand here"),
@@ -102,4 +104,12 @@ def test_nothing_but_numbers_can_be_dialled() -> None:
         "exten => h,1,NoOp()",
     )
     rules = [fault.rule for fault in check_dialplan("x.conf", "\n".join(lines))]
-    assert rules == ["what a trunk dials into includes nothing", "a fixed word can be dialled here"]
+    assert rules == ["what is dialled into includes nothing", "a fixed word can be dialled here"]
+
+
+def test_what_is_recorded_goes_into_our_own_file_and_no_command_follows() -> None:
+    ours = ",r(${M_PART}-${M_SAYS}.raw)t(${M_PART}-${M_HEARS}.raw)"
+    rule = f"what is recorded goes into {ours}, and no command follows"
+    assert _faults(f"exten => s,1,MixMonitor({ours})") == []
+    assert _faults(f"exten => s,1,MixMonitor({ours},touch /tmp/x)") == [rule]
+    assert _faults("exten => s,1,MixMonitor(${CALLERID(dnid)}.wav)") == [rule]

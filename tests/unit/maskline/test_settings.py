@@ -60,6 +60,11 @@ def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
         ('http = "nonsense"', "setting http: must be HOST:PORT"),
         ('rtp = "20000-10000"', "setting rtp: must be FIRST-LAST, from 1024 to 65535"),
         ("max_calls = 0", "setting max_calls: Input should be greater than or equal to 1"),
+        ('ws = "nowhere"', "setting ws: must be HOST:PORT"),
+        ('tls_cert = "c.pem"', "tls_cert and tls_key belong together"),
+        ('sip_tls = "127.0.0.1:5061"', "sip_tls needs tls_cert and tls_key"),
+        ('turn_urls = ["turn:127.0.0.1:3478"]', "turn_urls and turn_secret belong together"),
+        ('stun_urls = "http://x"', "setting stun_urls: must be such as stun:HOST:3478"),
         ('log_level = "loud"', "setting log_level: Input should be 'debug', 'info'"),
     ],
 )
@@ -95,9 +100,42 @@ def test_calls_are_bounded_by_the_rtp_ports() -> None:
     assert load({"rtp": PortRange(20000, 20001)}).calls_at_once == 1
 
 
+def test_a_node_begins_as_many_calls_as_its_processors_carry_or_as_it_is_told() -> None:
+    assert load().begun_a_second % 60 == 0
+    assert load({"max_cps": 7}).begun_a_second == 7
+
+
 def test_the_database_is_in_the_data_folder_unless_it_is_named(tmp_path: Path) -> None:
     assert load({"data": tmp_path}).database == f"sqlite:///{tmp_path}/maskline.db"
     url = "postgresql://u:secret@h/d"
     settings = load(environ={"MASKLINE_DATABASE_URL": url})
     assert settings.database == url
     assert "secret" not in repr(settings)
+
+
+def test_ice_servers_are_a_list_or_a_text_with_commas() -> None:
+    urls = ("turn:127.0.0.1:3478?transport=udp", "turns:relay.example:5349")
+    given = load({"turn_urls": list(urls), "turn_secret": "north"})
+    assert given.turn_urls == urls
+    assert load(environ={"MASKLINE_STUN_URLS": "stun:a:3478, stun:b:3478"}).stun_urls == (
+        "stun:a:3478",
+        "stun:b:3478",
+    )
+    assert "north" not in repr(given)
+
+
+def test_web_apps_are_named_by_their_origins() -> None:
+    named = load(environ={"MASKLINE_APP_ORIGINS": "https://shop.example, http://127.0.0.1:3000"})
+    assert named.app_origins == ("https://shop.example", "http://127.0.0.1:3000")
+    assert load({"app_origins": ["*"]}).app_origins == ("*",)
+    for wrong in ("shop.example", "https://shop.example/", "https://a.example;evil", "null"):
+        with pytest.raises(SettingsRefused, match="without a path"):
+            load({"app_origins": [wrong]})
+
+
+def test_apps_ask_where_the_operator_says() -> None:
+    assert load().app_url == "http://127.0.0.1:8080/v1/app"
+    outside = load({"public_url": "https://calls.example"})
+    assert outside.app_url == "https://calls.example/v1/app"
+    with pytest.raises(SettingsRefused, match="public_url"):
+        load({"public_url": "https://calls.example/"})

@@ -192,6 +192,40 @@ async def test_an_offer_is_answered_once_with_setvar_and_redirect(scene: Scene) 
         assert {call.linked_id for call in controller.live_calls()} >= {unique_id}
 
 
+async def test_calls_beyond_what_a_node_may_begin_are_turned_away_unasked(scene: Scene) -> None:
+    async with scene.controller(begun_a_second=2) as controller:
+        for number in (1, 2, 3):
+            scene.offer(number, age_s=0.1)
+        await until(lambda: len(scene.sent("Redirect")) == 3)
+
+        contexts = sorted(sent["Context"] for sent in scene.sent("Redirect"))
+        assert contexts == ["plan", "plan", "refuse-unsaid"]
+        assert controller.counters.refusals == {"overloaded": 1}
+        assert len(scene.routes.offers) == 2
+
+
+async def test_behind_a_closed_door_no_call_begins_and_those_inside_go_on(scene: Scene) -> None:
+    async with scene.controller() as controller:
+        scene.offer()
+        await until(lambda: len(scene.sent("Redirect")) == 1)
+        controller.close_door()
+        scene.offer(2)
+        scene.offer(Asked="ask-pin:1:::", Digits="1234")
+        await until(lambda: len(scene.sent("Redirect")) == 3)
+
+        contexts = [sent["Context"] for sent in scene.sent("Redirect")]
+        assert contexts == ["plan", "refuse-unsaid", "plan"]
+
+
+async def test_what_was_asked_before_is_no_new_call(scene: Scene) -> None:
+    async with scene.controller(begun_a_second=1):
+        scene.offer()
+        scene.offer(Asked="ask-pin:1:::", Digits="1234")
+        await until(lambda: len(scene.sent("Redirect")) == 2)
+
+        assert [sent["Context"] for sent in scene.sent("Redirect")] == ["plan", "plan"]
+
+
 async def test_a_refusal_is_carried_out_and_counted_by_reason(scene: Scene) -> None:
     scene.routes.decision = REFUSAL
     async with scene.controller() as controller:

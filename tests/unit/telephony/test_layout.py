@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from telephony.app_config import media_address
 from telephony.errors import DataFolderUnusable, PortTaken
 from telephony.layout import Layout, NodeSettings, load_identity, make_folders
 from telephony.ports import check_ports, tcp_port_is_free
 from telephony.process import AsteriskProcess, append_node_start
-from telephony.render import fingerprint, media_address, render_files, render_node
+from telephony.render import fingerprint, render_files, render_node
 
 
 @dataclass(frozen=True)

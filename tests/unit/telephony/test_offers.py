@@ -142,3 +142,60 @@ def test_a_header_whose_end_is_lost_hides_the_caller(changed: dict[str, str | No
     heard = read_offer(offered(**changed), NODE)
     assert heard is not None
     assert heard.offer.caller is None
+
+
+# -- of an app --------------------------------------------------------------------------------
+
+DEVICE, SESSION = "app_" + "1" * 26, "ses_" + "2" * 26
+
+
+def app_offer(**spoilt: str) -> Event:
+    headers = {
+        "Privilege": "user,all",
+        "Timestamp": "1700000000.000000",
+        "SystemName": NODE,
+        "Channel": f"PJSIP/{DEVICE}-00000001",
+        "Uniqueid": UNIQUE,
+        "Linkedid": UNIQUE,
+        "UserEvent": "CallOffered",
+        "App": DEVICE,
+        "Called": SESSION,
+        "Complete": "yes",
+    } | spoilt
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return Event.unsolicited(f"Event: UserEvent\r\n{lines}\r\n".encode())
+
+
+def test_an_app_offers_a_session_and_says_nothing_of_a_caller() -> None:
+    heard = read_offer(app_offer(), NODE)
+
+    assert heard is not None
+    offer = heard.offer
+    assert (offer.app, offer.called, offer.caller, offer.trunk) == (DEVICE, SESSION, None, "")
+    assert offer.call_id == call_id(NODE, UNIQUE)
+
+
+def test_dashes_that_asterisk_passes_over_are_passed_over() -> None:
+    heard = read_offer(app_offer(Called="ses_2-2" + "2" * 24), NODE)
+
+    assert heard is not None
+    assert heard.offer.called == SESSION
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"App": ""},
+        {"App": "carrier"},
+        {"App": DEVICE + "0"},
+        {"Called": ""},
+        {"Called": "+79161234567"},
+        {"Called": SESSION + "0"},
+        {"Channel": ""},
+        {"Uniqueid": ""},
+        {"Complete": ""},
+    ],
+    ids=str,
+)
+def test_an_app_offer_that_is_not_whole_is_none(spoilt: dict[str, str]) -> None:
+    assert read_offer(app_offer(**spoilt), NODE) is None

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from masking.plan import Announcement, Question
+from masking.rules import RecordingNotice
 from maskline.prompts import LANGUAGES, NAMES, TEXTS, TONES, Prompts, ensure_prompts
 from maskline.toolbox.errors import CacheError, CommandError
 
@@ -62,7 +63,8 @@ def test_every_announcement_of_the_domain_is_spoken_in_every_language() -> None:
     for language in LANGUAGES:
         announced = {announcement.value for announcement in Announcement}
         asked = {question.value for question in Question}
-        assert set(TEXTS[language]) == announced | asked | {"wrong-digits", "no-digits"}
+        told = {notice.value for notice in RecordingNotice}
+        assert set(TEXTS[language]) == announced | asked | told | {"wrong-digits", "no-digits"}
 
 
 def test_no_announcement_says_a_digit_or_what_a_block_is() -> None:

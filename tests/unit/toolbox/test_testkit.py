@@ -34,7 +34,7 @@ def settings(tmp_path: Path) -> ToolboxSettings:
 
 def machine(monkeypatch: pytest.MonkeyPatch, *, uid: int, missing: list[str]) -> Machine:
     found = Machine(missing)
-    monkeypatch.setattr(testkit, "missing_servers", lambda: list(found.missing))
+    monkeypatch.setattr(testkit, "missing_programs", lambda: list(found.missing))
     monkeypatch.setattr(testkit, "run", found.run)
     monkeypatch.setattr("os.geteuid", lambda: uid)
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")

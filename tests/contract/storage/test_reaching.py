@@ -1,0 +1,150 @@
+"""What a look-up says of a device that calls, and of the one to be reached."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from masking.caps import NOTHING_TAKEN
+from masking.known import Callee, LookUp, RoutingFacts
+from masking.model import Pool, Role, Session
+from masking.rules import CapRules, PoolRules
+from masking.switches import DEFAULT_SWITCHES, Account, QuietHours, Switches
+from storage import Database, app_users, apps, blocks, numbers, reaching, routing
+from storage.apps import NewCredential
+from storage.routing import Dialling
+from storage.vault import Vault
+from tests.support.statements import queries
+from tests.support.storage import ANNA, BUYER, NOW, SELLER, TRUNK, a_draft, opened, stocked
+
+DEVICE = "app_" + "1" * 26
+UNTIL = NOW + timedelta(hours=12)
+QUIET = Switches(Account.COMPANY, True, (QuietHours.of("22:00", "08:00"),), "Asia/Vladivostok")
+
+
+async def device(
+    db: Database, user_id: str, username: str = DEVICE, expires_at: datetime = UNTIL
+) -> None:
+    new = NewCredential(username, user_id, b"", username.encode(), None, "sip", NOW, expires_at)
+    await db.write(lambda conn: apps.create(conn, new))
+
+
+async def from_app(db: Database, vault: Vault, session: str, name: str = DEVICE) -> RoutingFacts:
+    return await db.read(lambda conn: reaching.app_facts(conn, vault, name, session))
+
+
+async def ready(db: Database, vault: Vault) -> Session:
+    await stocked(db, vault)
+    return await opened(db, vault)
+
+
+async def test_a_participants_device_finds_its_session(db: Database, vault: Vault) -> None:
+    session = await ready(db, vault)
+    await device(db, BUYER.user_id)
+
+    found = await from_app(db, vault, session.id)
+
+    assert found.via_app is not None
+    assert (found.via_app.session, found.via_app.role) == (session, Role.BUYER)
+    assert (found.via_app.until, found.via_app.blocked) == (UNTIL, False)
+    assert found.callee == Callee(session.id, Role.SELLER, SELLER.user_id)
+    assert found.pool is not None
+    assert found.pool.name == session.pool
+
+
+async def test_a_strangers_device_finds_what_it_finds_of_no_session(
+    db: Database, vault: Vault
+) -> None:
+    session = await ready(db, vault)
+    await device(db, "somebody else")
+
+    assert await from_app(db, vault, session.id) == RoutingFacts()
+    assert await from_app(db, vault, "ses_" + "0" * 26) == RoutingFacts()
+    assert await from_app(db, vault, session.id, "app_" + "0" * 26) == RoutingFacts()
+
+
+async def test_a_revoked_device_finds_nothing(db: Database, vault: Vault) -> None:
+    session = await ready(db, vault)
+    await device(db, BUYER.user_id)
+    await db.write(lambda conn: apps.revoke(conn, BUYER.user_id, DEVICE, NOW))
+
+    assert await from_app(db, vault, session.id) == RoutingFacts()
+
+
+async def test_a_block_is_seen_whichever_of_the_two_made_it(db: Database, vault: Vault) -> None:
+    session = await ready(db, vault)
+    await device(db, BUYER.user_id)
+    await db.write(lambda conn: blocks.block(conn, SELLER.user_id, BUYER.user_id, None, NOW))
+
+    found = await from_app(db, vault, session.id)
+    assert found.via_app is not None
+    assert found.via_app.blocked
+
+
+async def test_what_the_callee_chose_comes_with_the_one_look_up(db: Database, vault: Vault) -> None:
+    session = await ready(db, vault)
+    await device(db, SELLER.user_id)
+    listing = session.listing
+    assert listing is not None
+
+    def choose(conn: Connection) -> None:
+        app_users.put(conn, SELLER.user_id, QUIET, [listing.id], NOW)
+
+    await db.write(choose)
+    lease = session.lease(Role.BUYER)
+    assert lease is not None
+    dialling = Dialling(lease.number.e164, ANNA, TRUNK.name)
+
+    def work(conn: Connection) -> tuple[RoutingFacts, list[str]]:
+        with queries(conn) as seen:
+            return routing.facts(conn, vault, dialling), seen
+
+    found, seen = await db.look_up(work)
+    assert len(seen) == 1
+    assert found.callee == Callee(
+        session.id,
+        Role.SELLER,
+        SELLER.user_id,
+        switches=QUIET,
+        opted_in=True,
+        zone=ZoneInfo("Asia/Vladivostok"),
+        app_until=UNTIL,
+    )
+
+
+async def test_the_callers_choice_is_not_the_callees(db: Database, vault: Vault) -> None:
+    session = await ready(db, vault)
+    await db.write(lambda conn: app_users.put(conn, BUYER.user_id, QUIET, [], NOW))
+    await device(db, BUYER.user_id)
+
+    found = await from_app(db, vault, session.id)
+    assert found.callee is not None
+    assert (found.callee.switches, found.callee.zone) == (DEFAULT_SWITCHES, UTC)
+
+
+async def test_where_there_are_caps_it_is_looked_up_what_was_taken(
+    db: Database, vault: Vault
+) -> None:
+    session = await ready(db, vault)
+    capped = Pool(session.pool, rules=PoolRules(caps=CapRules(pair_an_hour=3)))
+    await db.write(lambda conn: numbers.put_pool(conn, capped, NOW))
+    await device(db, BUYER.user_id)
+
+    found = await from_app(db, vault, session.id)
+    assert (found.callee, found.pool and found.pool.rules.caps) == (None, capped.rules.caps)
+    wanted = LookUp(session, Role.BUYER)
+    callee = await db.read(lambda conn: reaching.look_up(conn, wanted, capped, NOW))
+    assert callee == Callee(session.id, Role.SELLER, SELLER.user_id, taken=NOTHING_TAKEN)
+
+
+async def test_both_sides_of_a_session_are_told_apart(db: Database, vault: Vault) -> None:
+    draft: Any = a_draft()
+    await stocked(db, vault)
+    session = await opened(db, vault, draft)
+
+    found = await db.read(lambda conn: reaching.in_session(conn, vault, session.id))
+    assert [one.callee.user_id for one in found] == [BUYER.user_id, SELLER.user_id]
+    assert await db.read(lambda conn: reaching.in_session(conn, vault, "ses_none")) == ()
