@@ -9,7 +9,7 @@ import signal
 import stat
 from array import array
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,11 @@ import pytest
 import pytest_asyncio
 
 from maskline.demo import Answer, Call
-from telephony.tape import assemble
 from tests.support.maskline import Session, eventually, session_body
 from tests.support.native_apps import NativeApps, native_apps
 from tests.support.recordings import heard, loudness
 from tests.support.scene import Pool, Scene
-from tests.support.tape import Side, Tape
+from tests.support.tape import Kept, Side
 
 BUYER_HZ, SELLER_HZ, NEW_HZ = 450, 700, 1000
 TONES = {BUYER_HZ, SELLER_HZ}
@@ -44,38 +43,6 @@ async def always(theatre: Scene) -> Pool:
 async def consent(theatre: Scene) -> Pool:
     rules = {"mode": "consent", "announcement": "recorded-for-quality"}
     return await theatre.pool("ru", numbers=2, recording=rules)
-
-
-@dataclass
-class Kept:
-    """The parts of recordings, kept by a second name from the moment they are there."""
-
-    scene: Scene
-    folder: Path
-    names: set[str] = field(default_factory=set)
-
-    @property
-    def spool(self) -> Path:
-        return self.scene.maskline.data / "node" / "spool" / "recordings"
-
-    def new(self) -> list[Path]:
-        """Parts that are not kept yet."""
-        return [path for path in self.spool.glob("*.raw") if path.name not in self.names]
-
-    async def part(self, of: int = 1) -> Path:
-        """As soon as `of` parts are there, of two files each: the newest."""
-
-        async def look() -> list[Path]:
-            for path in self.new():
-                os.link(path, self.folder / path.name)
-                self.names.add(path.name)
-            return sorted(self.folder.glob("*.raw"))
-
-        found: list[Path] = await eventually(look, lambda files: len(files) >= 2 * of)
-        return found[-1]
-
-    def tape(self, call_id: str) -> Tape:
-        return Tape.load(assemble(self.folder, call_id))
 
 
 @pytest.fixture

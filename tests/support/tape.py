@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import wave
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from maskline.demo import tones
+from telephony.tape import assemble
+from tests.support.maskline import eventually
+from tests.support.scene import Scene
 
 RATE_HZ = 8000
 _STEP = 160  # 20 ms
@@ -70,3 +74,35 @@ class Tape:
             assert shape == (2, RATE_HZ, 2)
             data = array("h", opened.readframes(opened.getnframes()))
         return cls(Side(data[0::2]), Side(data[1::2]))
+
+
+@dataclass
+class Kept:
+    """The parts of recordings, kept by a second name from the moment they are there."""
+
+    scene: Scene
+    folder: Path
+    names: set[str] = field(default_factory=set)
+
+    @property
+    def spool(self) -> Path:
+        return self.scene.maskline.data / "node" / "spool" / "recordings"
+
+    def new(self) -> list[Path]:
+        """Parts that are not kept yet."""
+        return [path for path in self.spool.glob("*.raw") if path.name not in self.names]
+
+    async def part(self, of: int = 1) -> Path:
+        """As soon as `of` parts are there, of two files each: the newest."""
+
+        async def look() -> list[Path]:
+            for path in self.new():
+                os.link(path, self.folder / path.name)
+                self.names.add(path.name)
+            return sorted(self.folder.glob("*.raw"))
+
+        found: list[Path] = await eventually(look, lambda files: len(files) >= 2 * of)
+        return found[-1]
+
+    def tape(self, call_id: str) -> Tape:
+        return Tape.load(assemble(self.folder, call_id))

@@ -12,7 +12,7 @@ from masking.listing import ListingNumber
 from masking.rules import ListingRules
 from storage import Database, listings
 from storage.schema import numbers as number_table
-from storage.schema import outbox
+from storage.schema import outbox, shown_numbers
 from storage.vault import Vault
 from tests.support.storage import NOW
 
@@ -49,6 +49,12 @@ async def rotate_due(db: Database, vault: Vault, now: datetime = NOW, at_most: i
 async def shown_flags(db: Database) -> dict[str, bool]:
     query = select(number_table.c.e164, number_table.c.shown)
     return {row.e164: row.shown for row in await db.read(lambda conn: conn.execute(query).all())}
+
+
+async def callers_of(db: Database, number: ListingNumber) -> list[int]:
+    query = select(shown_numbers.c.callers).order_by(shown_numbers.c.turn)
+    query = query.where(shown_numbers.c.listing_number_id == number.id)
+    return list(await db.read(lambda conn: conn.execute(query).scalars().all()))
 
 
 async def notices(db: Database) -> list[tuple[str, str]]:

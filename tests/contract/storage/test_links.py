@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import replace
-from datetime import timedelta
 
 from sqlalchemy import select
 
-from masking.listing import Link, LinkRefusal, ListingNumber, Rotation
+from masking.listing import Link, LinkRefusal
 from masking.model import Lease, LeaseState, Participant, Role, TtlFrom
 from masking.rules import ListingRules, NumberRules, Sticky
 from storage import Database, blocks, listings, sessions
-from storage.schema import caller_days, leases, outbox, shown_numbers
+from storage.schema import caller_days, leases, outbox
 from storage.session_rows import OWN
 from storage.vault import Vault
+from tests.contract.storage.shown import HOUR, callers_of, place_of
 from tests.support.listings import (
     CALLER,
     a_caller,
@@ -23,7 +22,6 @@ from tests.support.listings import (
     a_seller,
     created,
     dialled,
-    got,
     link,
     linked,
     rotated,
@@ -31,16 +29,9 @@ from tests.support.listings import (
 )
 from tests.support.storage import DAY, NOW, a_draft, opened, proxies
 
-HOUR = timedelta(hours=1)
-
 
 def place(lease: Lease) -> tuple[str, str]:
     return lease.number.e164, lease.extension
-
-
-def shown_place(number: ListingNumber) -> tuple[str, str]:
-    assert number.shown is not None
-    return number.shown.number.e164, number.shown.extension
 
 
 async def places_of(db: Database, vault: Vault) -> set[tuple[int, str, int]]:
@@ -49,12 +40,6 @@ async def places_of(db: Database, vault: Vault) -> set[tuple[int, str, int]]:
     query = query.where(leases.c.phone_index == vault.index(CALLER), leases.c.active)
     rows = await db.read(lambda conn: conn.execute(query).all())
     return {(row.number_id, row.extension, row.slot) for row in rows}
-
-
-async def callers_of(db: Database, number: ListingNumber) -> list[int]:
-    query = select(shown_numbers.c.callers).order_by(shown_numbers.c.turn)
-    query = query.where(shown_numbers.c.listing_number_id == number.id)
-    return list(await db.read(lambda conn: conn.execute(query).scalars().all()))
 
 
 async def test_a_new_caller_gets_a_lease_on_the_very_number_dialled(
@@ -66,7 +51,7 @@ async def test_a_new_caller_gets_a_lease_on_the_very_number_dialled(
     found = await link(db, vault, number)
 
     assert found.opened
-    assert place(found.lease) == shown_place(number)
+    assert place(found.lease) == place_of(number)
     session = found.session
     assert await db.read(lambda conn: sessions.get(conn, vault, session.id)) == session
     caller, callee = session.participants
@@ -76,7 +61,7 @@ async def test_a_new_caller_gets_a_lease_on_the_very_number_dialled(
     assert (session.ttl_from, session.ttl) == (TtlFrom.LAST_CALL, 30 * DAY)
     sellers = session.lease(Role.SELLER)
     assert sellers is not None
-    assert place(sellers) != shown_place(number), "pairs get numbers that no listing shows"
+    assert place(sellers) != place_of(number), "pairs get numbers that no listing shows"
 
 
 async def test_an_extension_dialled_is_the_extension_held(db: Database, vault: Vault) -> None:
@@ -85,7 +70,7 @@ async def test_an_extension_dialled_is_the_extension_held(db: Database, vault: V
 
     found = [await link(db, vault, number) for number in numbers]
 
-    assert [place(one.lease) for one in found] == [shown_place(number) for number in numbers]
+    assert [place(one.lease) for one in found] == [place_of(number) for number in numbers]
     assert len({one.session.id for one in found}) == 3
 
 
@@ -152,7 +137,7 @@ async def test_a_caller_keeps_the_conversation_when_the_listing_shows_another_nu
 
     assert again.session.id == first.session.id
     assert not again.opened
-    assert place(again.lease) == shown_place(after)
+    assert place(again.lease) == place_of(after)
     held = await places_of(db, vault)
     assert {(number, slot) for number, _, slot in held} == {
         (first.lease.number.id, OWN),
@@ -187,7 +172,7 @@ async def test_a_buyer_whom_the_platform_knows_keeps_the_conversation_of_the_pai
     found = await link(db, vault, number)
 
     assert found.session == session
-    assert place(found.lease) == shown_place(number)
+    assert place(found.lease) == place_of(number)
 
 
 async def test_another_seller_or_another_listing_is_another_link(
@@ -220,14 +205,14 @@ async def test_a_place_that_means_another_seller_is_not_taken_from_the_caller(
     toward_a = await link(db, vault, first)
     while True:
         second = await created(db, vault, a_listing(2), now=NOW + 2 * HOUR)
-        if shown_place(second) == shown_place(first):
+        if place_of(second) == place_of(first):
             break
         await created(db, vault, a_listing(3), now=NOW + 2 * HOUR)
 
     toward_b = await link(db, vault, second, now=NOW + 2 * HOUR)
 
     assert toward_b.session.participants[1] == second.callee
-    assert place(toward_b.lease) != shown_place(second)
+    assert place(toward_b.lease) != place_of(second)
     assert toward_b.lease == toward_b.session.lease(Role.BUYER)
     still = await db.read(lambda conn: sessions.get(conn, vault, toward_a.session.id))
     assert still == toward_a.session
@@ -243,11 +228,11 @@ async def test_a_cooling_place_gives_way_to_the_listing_that_its_holder_chose(
     toward_a = await link(db, vault, first)
     await db.write(lambda conn: sessions.close(conn, toward_a.session.id, NOW + HOUR))
     second = await created(db, vault, a_listing(2), now=NOW + 2 * HOUR)
-    assert shown_place(second) == shown_place(first)
+    assert place_of(second) == place_of(first)
 
     toward_b = await link(db, vault, second, now=NOW + 3 * HOUR)
 
-    assert place(toward_b.lease) == shown_place(second)
+    assert place(toward_b.lease) == place_of(second)
     assert toward_b.lease.state(NOW + 3 * HOUR) is LeaseState.LIVE
     assert len(await places_of(db, vault)) == 1
 
@@ -331,7 +316,7 @@ async def test_a_place_given_to_another_listing_meanwhile_leads_nobody_astray(
     looked_up = await created(db, vault)
     await rotated(db, vault, looked_up)
     other = await created(db, vault, a_listing(2), now=NOW + HOUR)
-    assert shown_place(other) == shown_place(looked_up)
+    assert place_of(other) == place_of(looked_up)
 
     assert await linked(db, vault, looked_up, now=NOW + HOUR) is LinkRefusal.OVER
 
@@ -345,42 +330,8 @@ async def test_a_resting_place_still_brings_callers(db: Database, vault: Vault) 
 
     found = await link(db, vault, resting, now=NOW + DAY)
 
-    assert place(found.lease) == shown_place(number)
+    assert place(found.lease) == place_of(number)
     assert await callers_of(db, number) == [1, 0]
-
-
-async def test_a_number_rotates_when_it_brought_enough_callers(db: Database, vault: Vault) -> None:
-    await shop(db, vault, size=9)
-    number = await created(db, vault, a_listing(rotation=Rotation(after_callers=3)))
-
-    for n in range(2):
-        await link(db, vault, number, a_caller(n))
-        await link(db, vault, number, a_caller(n))  # no new caller
-    assert shown_place(await got(db, vault, number)) == shown_place(number)
-    await link(db, vault, number, a_caller(3))
-
-    after = await got(db, vault, number)
-    assert shown_place(after) != shown_place(number)
-    assert await callers_of(db, number) == [3, 0]
-
-
-async def test_a_full_number_with_no_successor_is_shown_on_until_there_is_one(
-    db: Database, vault: Vault
-) -> None:
-    await shop(db, vault, size=2)
-    number = await created(db, vault, a_listing(rotation=Rotation(after_callers=1)))
-    other = await created(db, vault, a_listing(2, ttl=2 * HOUR))
-
-    await link(db, vault, number)
-    assert shown_place(await got(db, vault, number)) == shown_place(number)
-
-    async def due(hours: int) -> int:
-        at = NOW + hours * HOUR
-        return await db.write(lambda conn: listings.rotate_due(conn, vault, at, os.urandom))
-
-    assert await due(1) == 0
-    assert await due(2) == 1
-    assert shown_place(await got(db, vault, number)) == shown_place(other)
 
 
 async def test_a_conversation_without_a_name_is_held_under_the_sessions_id(

@@ -13,8 +13,15 @@ from masking.model import NumberState, Phone
 from masking.rules import ListingRules
 from storage import Database, listings, numbers
 from storage.vault import Vault
-from tests.contract.storage.shown import HOUR, notices, place_of, rotate_due, shown_flags
-from tests.support.listings import a_listing, created, dialled, got, rotated, shop
+from tests.contract.storage.shown import (
+    HOUR,
+    callers_of,
+    notices,
+    place_of,
+    rotate_due,
+    shown_flags,
+)
+from tests.support.listings import a_caller, a_listing, created, dialled, got, link, rotated, shop
 from tests.support.storage import DAY, NOW, proxies
 
 
@@ -168,3 +175,33 @@ async def test_places_that_rested_are_let_go_and_their_numbers_given_back_to_pai
     assert await dialled(db, vault, made) is None
     assert not (await shown_flags(db))[place_of(made)[0]]
     assert await sweep(NOW + HOUR + DAY) == 0
+
+
+async def test_a_number_rotates_when_it_brought_enough_callers(db: Database, vault: Vault) -> None:
+    await shop(db, vault, size=9)
+    number = await created(db, vault, a_listing(rotation=Rotation(after_callers=3)))
+
+    for n in range(2):
+        await link(db, vault, number, a_caller(n))
+        await link(db, vault, number, a_caller(n))  # no new caller
+    assert place_of(await got(db, vault, number)) == place_of(number)
+    await link(db, vault, number, a_caller(3))
+
+    after = await got(db, vault, number)
+    assert place_of(after) != place_of(number)
+    assert await callers_of(db, number) == [3, 0]
+
+
+async def test_a_full_number_with_no_successor_is_shown_on_until_there_is_one(
+    db: Database, vault: Vault
+) -> None:
+    await shop(db, vault, size=2)
+    number = await created(db, vault, a_listing(rotation=Rotation(after_callers=1)))
+    other = await created(db, vault, a_listing(2, ttl=2 * HOUR))
+
+    await link(db, vault, number)
+    assert place_of(await got(db, vault, number)) == place_of(number)
+
+    assert await rotate_due(db, vault, NOW + HOUR) == 0
+    assert await rotate_due(db, vault, NOW + 2 * HOUR) == 1
+    assert place_of(await got(db, vault, number)) == place_of(other)
