@@ -147,7 +147,7 @@ def trunk_out(trunk: Trunk) -> TrunkOut:
 
 def trunk_from(name: str, sent: TrunkBody) -> Trunk:
     """The trunk that was sent."""
-    return Trunk(name=name, **_settings(sent, TrunkBody.model_fields))
+    return Trunk(name=name, **settings_of(sent, TrunkBody.model_fields))
 
 
 def _changes(sent: TrunkPatch) -> dict[str, Any]:
@@ -156,10 +156,11 @@ def _changes(sent: TrunkPatch) -> dict[str, Any]:
         raise errors.ValidationFailed(
             errors=[FieldError(name, "leave it out to keep it as it is") for name in nulls]
         )
-    return _settings(sent, sent.model_fields_set)
+    return settings_of(sent, sent.model_fields_set)
 
 
-def _settings(sent: BaseModel, names: Iterable[str]) -> dict[str, Any]:
+def settings_of(sent: BaseModel, names: Iterable[str]) -> dict[str, Any]:
+    """Those of the settings that were sent, as a `Trunk` has them."""
     settings: dict[str, Any] = {name: getattr(sent, name) for name in names if name != "name"}
     if "codecs" in settings:
         settings["codecs"] = tuple(settings["codecs"])

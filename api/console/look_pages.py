@@ -16,6 +16,7 @@ from api.console import (
     look_session_changes,
     look_sessions,
     look_trunk_add,
+    look_trunk_carrier,
     look_trunks,
     look_webhook_edit,
     look_webhooks,
@@ -32,6 +33,7 @@ _PAGES: Final = (
     *look_pool_edit.PAGES,
     *look_trunks.PAGES,
     *look_trunk_add.PAGES,
+    *look_trunk_carrier.PAGES,
     *look_webhooks.PAGES,
     *look_webhook_edit.PAGES,
 )

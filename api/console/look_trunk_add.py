@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from api.console.look_act import Deed, Facts, act, form, fresh
-from api.console.look_fields import Wrong, choice, flag, required, text, whole
+from api.console.look_fields import Wrong, flag, required, text, whole
+from api.console.look_trunk_carrier import BOUNDS, FLAGS, TEXTS, choices, read, wrong_of
+from api.console.look_trunks import LIMITS
 from api.console.page import Visit
 from api.console.render import render, see
 from api.schemas.trunks import TrunkIn
@@ -25,22 +27,12 @@ from masking.trunks import AuthType, NumberFormat, Transport, Trunk
 from storage import trunks
 from storage.audit import Action
 
-_NUMBERS: Final = {
-    "port": (1, 65_535),
-    "max_channels": (1, 100_000),
-    "max_cps": (1, 10_000),
-    "priority": (0, 1000),
-}
-_CHOICES: Final = {
-    "transport": [one.value for one in Transport],
-    "number_format": [one.value for one in NumberFormat],
-    "auth": [one.value for one in AuthType],
-}
-_TEXTS: Final = ("name", "host", "country", "codecs", "username")
-_FLAGS: Final = ("inbound", "outbound", "trusted", "register")
+_FIELDS: Final = frozenset({"name", "password", *TEXTS, *BOUNDS, *LIMITS})
+_FLAGS: Final = (*FLAGS, "inbound", "outbound")
 _USUAL: Final[Mapping[str, str]] = {
-    **dict.fromkeys(_TEXTS, ""),
+    **dict.fromkeys(("name", *TEXTS), ""),
     "port": "5060",
+    "options_interval_s": "30",
     "max_channels": "100",
     "max_cps": "30",
     "priority": "100",
@@ -85,35 +77,15 @@ async def add(visit: Visit) -> web.StreamResponse:
 def _read(visit: Visit) -> Trunk:
     """The trunk that was asked for. Raises Wrong."""
     typed = visit.form
-    sent: dict[str, Any] = {
-        name: required(whole(typed, name, *bounds), name) for name, bounds in _NUMBERS.items()
-    }
-    for name, allowed in _CHOICES.items():
-        sent[name] = required(choice(typed, name, frozenset(allowed)), name)
-    for name in ("name", "host", "country"):
-        sent[name] = text(typed, name) or ""
-    sent["codecs"] = (text(typed, "codecs") or "").lower().replace(",", " ").split()
-    sent["auth"] = {"type": sent["auth"]}
-    if sent["auth"]["type"] == AuthType.DIGEST.value:
-        sent["auth"] |= {
-            "username": text(typed, "username") or "",
-            "password": text(typed, "password") or "",
-            "register": flag(typed, "register"),
-        }
-    sent |= {name: flag(typed, name) for name in ("inbound", "outbound", "trusted")}
+    sent = read(typed) | {"name": text(typed, "name") or ""}
+    sent |= {name: required(whole(typed, name, *LIMITS[name]), name) for name in LIMITS}
+    sent |= {name: flag(typed, name) for name in ("inbound", "outbound")}
     try:
         checked = TrunkIn.model_validate_json(json.dumps(sent))
     except ValidationError as error:
-        raise _wrong(error) from None
+        wrong = wrong_of(error, _FIELDS, or_else="name")
+        raise Wrong(wrong.field, _SAYS.get(wrong.field, "")) from None
     return trunk_from(checked.name, checked)
-
-
-def _wrong(error: ValidationError) -> Wrong:
-    """The first field that is wrong; nothing of what stands in it."""
-    fields = {*_NUMBERS, *_TEXTS, "password"}
-    where = error.errors(include_url=False, include_input=False, include_context=False)[0]["loc"]
-    name = next((str(one) for one in reversed(where) if one in fields), "name")
-    return Wrong(name, _SAYS.get(name, ""))
 
 
 def _asking(
@@ -124,20 +96,14 @@ def _asking(
     wrong: Wrong | None = None,
     status: int = 200,
 ) -> web.StreamResponse:
-    words = visit.texts
-    choices = {
-        "transport": [(one, one.upper()) for one in _CHOICES["transport"]],
-        "number_format": [(one, words(f"look.format.{one}")) for one in _CHOICES["number_format"]],
-        "auth": [(one, words(f"look.trunk.auth_{one}")) for one in _CHOICES["auth"]],
-    }
     return render(
         visit,
         "look/trunk_add.html",
         status,
         sent=sent,
         ticked=ticked,
-        choices=choices,
-        bounds=_NUMBERS,
+        choices=choices(visit.texts),
+        bounds={**BOUNDS, **LIMITS},
         wrong=wrong,
         once=fresh(visit),
     )

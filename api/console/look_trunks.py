@@ -1,6 +1,6 @@
 """Trunks in the console: how each is set, how full it is, and what of it is safe to change.
 
-A carrier's password is read by nobody here, and its address and log-in are changed through the API.
+A carrier's password is read by nobody here; its address and log-in are `look_trunk_carrier`'s.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from storage import numbers, trunks
 from storage.audit import Action
 
 _NAME: Final = NAME.strip("^$")
-_LIMITS: Final = {"max_channels": (1, 100_000), "max_cps": (1, 10_000), "priority": (0, 1000)}
+LIMITS: Final = {"max_channels": (1, 100_000), "max_cps": (1, 10_000), "priority": (0, 1000)}
 _CHANGES: Final[dict[str, dict[str, bool]]] = {
     "drain": {"inbound": False, "outbound": False},
     "open": {"enabled": True, "inbound": True, "outbound": True},
     "disable": {"enabled": False},
 }
-_DONE: Final = frozenset({*_CHANGES, "edited", "added"})
+_DONE: Final = frozenset({*_CHANGES, "edited", "added", "carrier"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ async def edit(visit: Visit) -> web.StreamResponse:
     """Give it other limits, another place in the order."""
     try:
         changes: dict[str, Any] = {
-            name: _whole(visit, name, *bounds) for name, bounds in _LIMITS.items()
+            name: _whole(visit, name, *bounds) for name, bounds in LIMITS.items()
         }
     except Wrong as error:
         return _edited(visit, await _trunk(visit), wrong=error, status=422)
@@ -163,7 +163,7 @@ def _whole(visit: Visit, name: str, least: int, most: int) -> int:
 def _edited(
     visit: Visit, trunk: Trunk, *, wrong: Wrong | None = None, status: int = 200
 ) -> web.StreamResponse:
-    sent = {name: visit.sent(name) or str(getattr(trunk, name)) for name in _LIMITS}
+    sent = {name: visit.sent(name) or str(getattr(trunk, name)) for name in LIMITS}
     ways = ("inbound", "outbound")
     ticked = [
         one for one in ways if (flag(visit.form, one) if wrong else bool(getattr(trunk, one)))
@@ -175,7 +175,7 @@ def _edited(
         trunk=trunk,
         sent=sent,
         ticked=ticked,
-        limits=_LIMITS,
+        limits=LIMITS,
         wrong=wrong,
         once=fresh(visit),
     )

@@ -110,6 +110,7 @@ def places(scene: ConsoleScene, account: str) -> Iterator[Place]:
         ("trunk-add", "/console/new-trunk", "/console/new-trunk"),
         ("trunk", "/console/trunks/{name}", "/console/trunks/far"),
         ("trunk-edit", "/console/trunks/{name}/edit", "/console/trunks/far/edit"),
+        ("trunk-carrier", "/console/trunks/{name}/carrier", "/console/trunks/far/carrier"),
         (
             "trunk-drain",
             "/console/trunks/{name}/change/{change}",

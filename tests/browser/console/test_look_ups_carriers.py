@@ -61,7 +61,7 @@ async def test_numbers_are_added_to_a_pool_and_one_is_drained(centre: CallCentre
         await talk.end()
 
 
-async def test_a_trunk_is_added_limited_and_taken_out_of_service(centre: CallCentre) -> None:
+async def test_a_trunk_is_added_mended_limited_and_taken_out_of_service(centre: CallCentre) -> None:
     stage, maskline = centre.scene.stage, centre.scene.stage.maskline
     pool = await stage.pool("en", numbers=0)
     window = await centre.window(OPERATOR)
@@ -74,7 +74,7 @@ async def test_a_trunk_is_added_limited_and_taken_out_of_service(centre: CallCen
         await page.get_by_role("link", name="Add a trunk…").click()
         await page.locator("#f-name").fill("far")
         await page.locator("#f-host").fill(spare.host)
-        await page.locator("#f-port").fill("5080")
+        await page.locator("#f-port").fill("5081")
         await page.locator("#f-priority").fill("300")
         await page.locator("#f-trusted-on").uncheck()
         add = page.get_by_role("button", name="Add the trunk")
@@ -85,7 +85,7 @@ async def test_a_trunk_is_added_limited_and_taken_out_of_service(centre: CallCen
         await page.locator("#f-name").fill("spare")
         await add.dblclick()
         await page.wait_for_url("**/console/trunks/spare?done=added")
-        assert "The node is away" not in await window.text()
+        await _mend(window, port="5080")
         await _seen(window, lambda: _reads(window, "Answers", "answers"))
 
         # A number that comes through it; a call to it is one that comes in and one that goes out.
@@ -117,7 +117,21 @@ async def test_a_trunk_is_added_limited_and_taken_out_of_service(centre: CallCen
         await call.hang_up()
         await leg.wait_ended()
         assert spare.incoming_waiting == 0
-        assert await centre.deeds("trunk.changed", "spare") == ["disable", "edited", "added"]
+        assert await centre.deeds("trunk.changed", "spare") == [
+            "disable",
+            "edited",
+            "carrier",
+            "added",
+        ]
+
+
+async def _mend(window: StaffWindow, *, port: str) -> None:
+    """The carrier is at another port than was typed."""
+    await window.page.get_by_role("link", name="Address and log-in…").click()
+    await window.page.locator("#f-port").fill(port)
+    await window.page.get_by_role("button", name="Change it").dblclick()
+    await window.page.wait_for_url("**done=carrier")
+    assert "The node is away" not in await window.text()
 
 
 async def _dial(carrier: Carrier, session: Session) -> Call:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from masking.staff import StaffRole
+from masking.trunks import AuthType, TrunkAuth
+from storage import trunks
 from storage.audit import Action
 from tests.contract.api.house import PROXY, House, LiveCallDouble
 from tests.contract.console.look import Seat, kept, sent
@@ -159,7 +161,7 @@ async def test_a_trunks_password_is_nowhere_on_its_page(lite: House, desk: Seat)
     assert (await lite.ask("POST", "/v1/trunks", sent_trunk)).status == 201
     operator = await desk(StaffRole.OPERATOR)
 
-    for path in ("", "/edit"):
+    for path in ("", "/edit", "/carrier"):
         shown = await operator.get(f"/console/trunks/carrier-b{path}")
         assert shown.status == 200
         assert "very-secret-1" not in shown.html
@@ -181,6 +183,7 @@ TRUNK = {
     "max_cps": "2",
     "priority": "50",
     "outbound": "on",
+    "options_interval_s": "10",
 }
 
 
@@ -197,7 +200,7 @@ async def test_a_trunk_is_added_once(lite: House, desk: Seat) -> None:
     assert "No proxy number comes through this trunk" in page.words
     assert lite.node.told > told
     made = (await lite.ask("GET", "/v1/trunks/carrier-c")).json()
-    numbers = {name: int(TRUNK[name]) for name in ("port", "max_channels", "max_cps", "priority")}
+    numbers = {name: int(typed) for name, typed in TRUNK.items() if typed.isdigit()}
     wanted = {name: TRUNK[name] for name in ("host", "transport", "number_format", "country")}
     assert (wanted | numbers).items() <= made.items()
     assert made["codecs"] == ["g722", "alaw"]
@@ -216,6 +219,7 @@ async def test_a_trunk_is_added_once(lite: House, desk: Seat) -> None:
         ({"host": "127.0.0.999"}, "Give an IP address or a DNS name"),
         ({"host": ""}, "Give an IP address or a DNS name"),
         ({"port": "0"}, "from 1 to 65,535"),
+        ({"options_interval_s": "3601"}, "from 0 to 3,600"),
         ({"country": "ZZ"}, "Give two capital letters"),
         ({"codecs": "alaw, alaw"}, "Name each once"),
         ({"codecs": "mp3"}, "Name each once"),
@@ -239,3 +243,102 @@ async def test_a_trunk_that_cannot_be_is_told_at_its_field_and_what_was_typed_st
     assert "very-secret-2" not in wrong.html
     assert (await operator.get("/console/trunks/carrier-c")).status == 404
     assert not await kept(lite, Action.TRUNK_CHANGED)
+
+
+MOVED = {
+    "host": "127.0.0.44",
+    "port": "5066",
+    "transport": "udp",
+    "number_format": "national",
+    "country": "RU",
+    "codecs": "alaw",
+    "options_interval_s": "10",
+    "auth": "digest",
+    "username": "we",
+    "password": "",
+    "register": "on",
+    "trusted": "on",
+}
+
+
+async def test_a_carrier_that_moved_keeps_its_limits_and_its_password(
+    lite: House, desk: Seat
+) -> None:
+    operator = await desk(StaffRole.OPERATOR)
+    await sent(operator, ADD, TRUNK)
+    path, told = "/console/trunks/carrier-c/carrier", lite.node.told
+
+    asked = await operator.get(path)
+    done, form = await sent(operator, path, MOVED)
+    again = await operator.post(path, form)
+    page = await operator.get(done.location)
+
+    assert 'value="sip.example.com"' in asked.html
+    assert done.status == again.status == 303
+    assert lite.node.told > told
+    assert "127.0.0.44:5066" in page.words
+    kept_trunk = await lite.db.read(lambda conn: trunks.get(conn, lite.services.vault, "carrier-c"))
+    assert kept_trunk is not None
+    assert kept_trunk.auth == TrunkAuth(AuthType.DIGEST, "we", "very-secret-2", register=True)
+    assert (kept_trunk.max_channels, kept_trunk.inbound, kept_trunk.trusted) == (20, False, True)
+    entry = (await kept(lite, Action.TRUNK_CHANGED))[0]
+    assert entry.facts == {
+        "what": "carrier",
+        "host": "sip.example.com → 127.0.0.44",
+        "port": "5060 → 5066",
+        "transport": "tcp → udp",
+        "codecs": "g722, alaw → alaw",
+        "trusted": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("log_in", "now"),
+    [
+        ({"password": "new-secret-3"}, ("we", "new-secret-3")),
+        ({"username": "79161234567", "password": "new-secret-3"}, ("79161234567", "new-secret-3")),
+        ({"auth": "ip"}, (None, None)),
+    ],
+)
+async def test_of_a_new_log_in_the_log_says_only_that_it_is_new(
+    lite: House, desk: Seat, log_in: dict[str, str], now: tuple[str | None, str | None]
+) -> None:
+    operator = await desk(StaffRole.OPERATOR)
+    await sent(operator, ADD, TRUNK)
+
+    await sent(operator, "/console/trunks/carrier-c/carrier", MOVED | log_in)
+
+    kept_trunk = await lite.db.read(lambda conn: trunks.get(conn, lite.services.vault, "carrier-c"))
+    assert kept_trunk is not None
+    assert (kept_trunk.auth.username, kept_trunk.auth.password) == now
+    entry = (await kept(lite, Action.TRUNK_CHANGED))[0]
+    assert entry.facts["log_in"] is True
+    assert not {"username", "password"} & set(entry.facts)
+    assert "79161234567" not in str(entry)
+    assert "secret" not in str(entry)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"host": "127.0.0.999"}, "Give an IP address or a DNS name"),
+        ({"port": ""}, "from 1 to 65,535"),
+        ({"codecs": "mp3"}, "Name each once"),
+        ({"username": "other"}, "Give the password"),
+        ({"username": ""}, "Give the user name"),
+    ],
+)
+async def test_a_carrier_that_cannot_be_there_is_told_at_its_field_and_stays_where_it_is(
+    lite: House, desk: Seat, change: dict[str, str], words: str
+) -> None:
+    operator = await desk(StaffRole.OPERATOR)
+    await sent(operator, ADD, TRUNK)
+    path = "/console/trunks/carrier-c/carrier"
+
+    wrong, _ = await sent(operator, path, MOVED | change)
+
+    assert wrong.status == 422
+    assert words in wrong.words
+    assert (await lite.ask("GET", "/v1/trunks/carrier-c")).json()["host"] == "sip.example.com"
+    assert len(await kept(lite, Action.TRUNK_CHANGED)) == 1
+    assert (await operator.get("/console/trunks/nobody/carrier")).status == 404

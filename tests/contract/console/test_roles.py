@@ -93,6 +93,8 @@ DECISIONS: Final = {
     "POST /console/new-trunk": KEEPERS,
     "GET /console/trunks/{name}/edit": KEEPERS,
     "POST /console/trunks/{name}/edit": KEEPERS,
+    "GET /console/trunks/{name}/carrier": KEEPERS,
+    "POST /console/trunks/{name}/carrier": KEEPERS,
     "GET /console/trunks/{name}/change/{change}": KEEPERS,
     "POST /console/trunks/{name}/change/{change}": KEEPERS,
     "GET /console/webhooks": EVERYBODY,
