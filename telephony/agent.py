@@ -6,8 +6,9 @@ Has a login of its own. Carries no call and hears no event but FullyBooted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from masking.trunks import Trunk
 from telephony.ami import (
     Action,
     ActionRefused,
@@ -75,21 +76,30 @@ class Agent:
         await self._client.aclose()
 
     async def take_trunks(
-        self, names: frozenset[str], before: frozenset[str], *, deadline_s: float
+        self, now: Mapping[str, Trunk], before: Mapping[str, Trunk], *, deadline_s: float
     ) -> None:
-        """Have Asterisk read its trunks anew, and wait until it knows `names` and no others.
+        """Have Asterisk read its trunks anew, and wait until it knows those of `now` and no others.
 
-        What it keeps of those and of `before` in its cache is dropped once it has read them. Calls
-        that are up keep what they have. Raises TrunksNotTaken.
+        What it keeps of those and of `before` in its cache is dropped once it has read them. A
+        carrier that is elsewhere now is asked at once whether it is there, and not when its turn
+        comes. Calls that are up keep what they have. Raises TrunksNotTaken.
         """
+        moved = [
+            name
+            for name, trunk in now.items()
+            if trunk.options_interval_s and before.get(name, trunk) != trunk
+        ]
         try:
             async with asyncio.timeout(deadline_s):
                 await self._client.action(
                     "Reload", {"Module": "res_pjsip.so"}, deadline_s=deadline_s
                 )
-                while await self._endpoints() != names:
+                while await self._endpoints() != now.keys():
                     await asyncio.sleep(_POLL_S)
-                await self._forget(sorted(names | before), deadline_s)
+                await self._forget(sorted(now.keys() | before.keys()), deadline_s)
+                await self._tell(
+                    [Action("PJSIPQualify", (("Endpoint", name),)) for name in moved], deadline_s
+                )
         except TimeoutError as error:
             raise TrunksNotTaken(f"Asterisk did not take them within {deadline_s:g} s") from error
         except AmiError as error:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -89,7 +89,7 @@ class Node:
         self._limits = limits
         self._entropy = entropy
         self._trunks_turn = asyncio.Lock()
-        self._taken: frozenset[str] | None = None
+        self._taken: Mapping[str, Trunk] | None = None  # that Asterisk has
         self._running: asyncio.Future[None] | None = None
         self._supervisor = Supervisor(
             layout=layout,
@@ -353,11 +353,11 @@ class Node:
         """
         wanted = tuple(trunks)
         text = pjsip.render(wanted, media_address=media_address(self.settings))
-        names = frozenset(trunk.name for trunk in wanted if trunk.enabled)
+        taken = {trunk.name: trunk for trunk in wanted if trunk.enabled}
         async with self._trunks_turn:
-            if text == _read(self.layout.trunks_conf) and self._taken == names:
+            if text == _read(self.layout.trunks_conf) and self._taken == taken:
                 return
-            before, self._taken = self._taken or frozenset(), None
+            before, self._taken = self._taken or {}, None
             try:
                 write_private(self.layout.trunks_conf, text)
             except OSError as error:
@@ -373,10 +373,10 @@ class Node:
                 ) from error
             try:
                 async with self._agent(deadline_s) as agent:
-                    await agent.take_trunks(names, before, deadline_s=deadline_s)
+                    await agent.take_trunks(taken, before, deadline_s=deadline_s)
             except AmiError as error:
                 raise TrunksNotTaken(str(error)) from error
-            self._taken = names
+            self._taken = taken
 
 
 def _read(path: Path) -> str | None:

@@ -65,3 +65,26 @@ async def test_it_is_known_which_trunks_answer_and_which_fell_silent(bench: Benc
         await until({good.name: False, bad.name: False})
         answering.silent = False
         await until({good.name: True, bad.name: False})
+
+
+async def test_a_carrier_that_moved_is_asked_at_once(bench: Bench) -> None:
+    there = replace(IN, options_interval_s=600)
+    elsewhere = replace(there, port=IN.port + 1)
+    async with (
+        carrier(CALLER_HOST, IN.port),
+        bench.node() as node,
+        bench.controller(node) as controller,
+    ):
+        watched = TrunkAnswers(controller.link, lambda: [there])
+
+        async def until(*, answers: bool) -> None:
+            async with asyncio.timeout(10):
+                while (await watched.look()).get(there.name) is not answers:
+                    await asyncio.sleep(0.1)
+
+        await node.apply_trunks([there])
+        await until(answers=True)
+        await node.apply_trunks([elsewhere])
+        await until(answers=False)
+        await node.apply_trunks([there])
+        await until(answers=True)
