@@ -38,7 +38,13 @@ class OpenCall:
 
 
 _OF_NODE = select(open_calls).where(open_calls.c.node == bindparam("node"))
-_THESE = Prepared(_OF_NODE.where(one_of(open_calls.c.call_id, "wanted")))
+_THESE = Prepared(
+    select(open_calls).where(
+        one_of(open_calls.c.call_id, "wanted"),
+        # Not by the index of nodes, which would have all that is up read for a few of it.
+        open_calls.c.node.concat("") == bindparam("node"),
+    )
+)
 
 
 def place(conn: Connection, node: str) -> Place:

@@ -36,6 +36,7 @@ ASKED: dict[str, tuple[Callable[[Connection], object], str]] = {
     ),
     "unread": (lambda conn: call_log.unread_until(conn, "u", 9, limit=9), "unread"),
     "counted": (lambda conn: call_log.unread_count(conn, "u"), "unread"),
+    "counted of some": (lambda conn: call_log.unread_counts(conn, ["u", "v"]), "unread (user_id"),
 }
 
 
@@ -63,5 +64,6 @@ async def test_nothing_that_apps_ask_scans_a_table(db: Database, name: str) -> N
 
     # Of the devices that a user may have, and of what is in one user's log.
     sorts = () if name in ("devices", "older entries") else ("USE TEMP",)
-    assert [step for step in steps if step.startswith(("SCAN", *sorts))] == []
+    given = "SCAN json_each "  # what was asked for
+    assert [s for s in steps if s.startswith(("SCAN", *sorts)) and not s.startswith(given)] == []
     assert any(index in step for step in steps), steps
