@@ -10,7 +10,8 @@ import asyncio
 import gc
 import os
 import pickle
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
 from cdr import child
 from cdr.beside import Prepared, Question, Setting
@@ -20,6 +21,8 @@ from storage import Database, open_database
 from storage.database import Limits
 from storage.errors import StorageError
 from storage.vault import Vault
+
+T = TypeVar("T")
 
 _LIMITS: Final = Limits(readers=1, connections=1)
 
@@ -38,11 +41,11 @@ class Preparer:
         given = pickle.loads(asked)  # noqa: S301 (from the process that started this one)
         said: Prepared | str | None
         if isinstance(given, Setting):
-            self._runner.run(self._set(given))
+            self._run(self._set(given))
             said = None
         else:
             try:
-                said = self._runner.run(self._prepared(given))
+                said = self._run(self._prepared(given))
             except StorageError as error:
                 said = error.error_id
             except Exception as error:  # noqa: BLE001 (its text may quote rows)
@@ -52,8 +55,13 @@ class Preparer:
     def close(self) -> None:
         """Let go of the database."""
         if self._db is not None:
-            self._runner.run(self._db.close())
+            self._run(self._db.close())
         self._runner.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        # Not by the runner: to set SIGINT's handler and back it writes out, for an error that is
+        # then dropped, the task with all that it answers. That took a third of the time.
+        return self._runner.get_loop().run_until_complete(work)
 
     async def _set(self, setting: Setting) -> None:
         if self._db is not None:

@@ -235,3 +235,22 @@ async def test_what_the_child_says_of_an_error_holds_nothing_of_it(tmp_path: Pat
     finally:
         await asyncio.to_thread(preparer.close)
     assert answers == [None, "schema_outdated", "TypeError"]
+
+
+def test_an_answer_is_written_out_nowhere_on_its_way() -> None:
+    written = 0
+
+    class Answer:
+        def __repr__(self) -> str:
+            nonlocal written
+            written += 1
+            return ""
+
+    async def work() -> Answer:
+        return Answer()
+
+    preparer = Preparer()
+    preparer._run(work())
+    preparer.close()
+
+    assert written == 0
