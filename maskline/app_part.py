@@ -58,6 +58,7 @@ class AppPart:
         self._node = node
         self._moved = False
         self._watch: AppWatch | None = None
+        self._registrations: Registrations | None = None
         self.devices = Devices()
         self.directory = Directory(
             StoredAccounts(store.db, store.vault),
@@ -81,6 +82,7 @@ class AppPart:
         if self._moved and self._node.adopted:
             await self._node.tell_lookups()
         registrations = Registrations(ask_over(link), self.devices.changed, self.devices.came)
+        self._registrations = registrations
         self._watch = AppWatch(self._store.db, self._node, registrations, self.devices, utc_now)
         heard = link.subscribe((PROVED_EVENT,), name="apps")
         own("who has proved himself", heard.run(registrations.heard))
@@ -90,6 +92,11 @@ class AppPart:
         if settings.tls_cert is not None and settings.tls_key is not None:
             files = settings.tls_cert, settings.tls_key
             own("the certificate", follow_certificate(self._node, *files))
+
+    def called(self, username: str) -> None:
+        """An app has proved itself for a call that it makes."""
+        if self._registrations is not None:
+            self._registrations.called(username)
 
     async def connected(self) -> None:
         """The node was reached, for the first time or again. Raises AmiError."""

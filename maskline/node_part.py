@@ -158,6 +158,7 @@ class NodePart:
             on_error=_tell_error,
             on_connected=self.apps.connected,
             on_live=events.heard,
+            on_called=self.apps.called,
             has_room=lambda: self._room.enough,
             ladder=self._ladder.dialogs,
         )

@@ -52,13 +52,14 @@ class Controller:
         on_error: Callable[[BaseException], None] = lambda _: None,
         on_connected: Callable[[], Awaitable[None]] | None = None,
         on_live: Callable[[LiveEvent, LiveCall], None] = lambda _event, _call: None,
+        on_called: Callable[[str], None] = lambda _device: None,
         has_room: Callable[[], bool] = lambda: True,
         ladder: Dialogs | None = None,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`has_room`: whether what becomes of one more call can be written down.
 
-        `ladder` is told whose messages the node's SIP may be; None: nobody asks.
+        `ladder`, if any, is told whose messages the node's SIP may be, `on_called` which app calls.
         """
         self._node = node
         self._routes = routes
@@ -66,6 +67,7 @@ class Controller:
         self._on_error = on_error
         self._on_connected = on_connected
         self._on_live = on_live
+        self._on_called = on_called
         self._has_room = has_room
         self._now = wall_clock
         self._link = NodeLink(
@@ -180,8 +182,7 @@ class Controller:
         They are sent back to the beginning of `offer`, where they ask anew, with a new time-out:
         what they asked the controller that is gone may be lost.
         """
-        stock = await self._stock(session.actions)
-        self._adopt(stock)
+        self._adopt(stock := await self._stock(session.actions))
         if self._on_connected is not None:
             await self._on_connected()
         self._ask_again(session, stock)
@@ -263,6 +264,8 @@ class Controller:
         self.counters.offers += 1
         self._offered(heard)
         self._ladder.offered(heard)  # the caller first: no message is looked at before we are done
+        if heard.offer.app is not None:
+            self._on_called(heard.offer.app)
 
     def _offered(self, heard: Heard) -> None:
         self._live.offered(
@@ -388,8 +391,7 @@ class Controller:
 
     def _heard_handed_over(self, event: Event) -> None:
         """A leg has been swapped for another, by the dialplan itself."""
-        channel, unique_id = event.get("Channel"), event.get("Uniqueid")
-        side = event.get("Side")
+        channel, unique_id, side = map(event.get, ("Channel", "Uniqueid", "Side"))
         if not (channel and unique_id and side in (Side.CALLER, Side.CALLEE)):
             return
         leg = leg_of(channel, unique_id)

@@ -91,7 +91,7 @@ class Registrations:
         self._limits = limits or RegistrationsLimits()
         self._contacts: dict[str, tuple[str, ...]] = {}  # by username, the longest unasked first
         self._due: list[_Due] = []
-        self._asking: set[str] = set()
+        self._asking: dict[str, int] = {}  # who is to be asked for: proofs that were for no call
         self._news = asyncio.Event()
 
     def __len__(self) -> int:
@@ -111,12 +111,19 @@ class Registrations:
     def heard(self, event: Event) -> None:
         """Somebody has proved who he is: an app that registers, or calls; or a carrier."""
         username = event.get("AccountID") or ""
-        if is_app(username) and username not in self._asking:
-            self._asking.add(username)
+        if not is_app(username):
+            return
+        if username not in self._asking:
             if username in self._contacts:
                 self._later(username, len(self._limits.after_s) - 1, self._limits.known_after_s)
             else:
                 self._later(username, 0, self._limits.after_s[0])
+        self._asking[username] = self._asking.get(username, 0) + 1
+
+    def called(self, username: str) -> None:
+        """One of its proofs was for a call: by that, who is known has not moved."""
+        if self._asking.get(username):
+            self._asking[username] -= 1
 
     def take_stock(self, contacts: Iterable[str]) -> None:
         """`contacts`, by their names, are all there are."""
@@ -155,13 +162,17 @@ class Registrations:
             until_s, most = loop.time() + _TOGETHER_S, self._limits.at_once
             while self._due and self._due[0].at_s <= until_s and len(due) < most:
                 due.append(heapq.heappop(self._due))
-            changed = await self._look([one.username for one in due])
+            asked = [one.username for one in due if self._is_in_question(one.username)]
+            changed = await self._look(asked) if asked else frozenset()
             for one in due:
                 if one.username in changed or one.turn + 1 == len(self._limits.after_s):
-                    self._asking.discard(one.username)
+                    self._asking.pop(one.username, None)
                 else:
                     turn = one.turn + 1
                     self._later(one.username, turn, self._limits.after_s[turn])
+
+    def _is_in_question(self, username: str) -> bool:
+        return username not in self._contacts or self._asking.get(username, 0) > 0
 
     def _later(self, username: str, turn: int, after_s: float) -> None:
         at_s = asyncio.get_running_loop().time() + after_s

@@ -95,6 +95,7 @@ class Scene:
         self.routes = Routes()
         self.errors: list[BaseException] = []
         self.statuses: list[dict[str, str]] = []
+        self.called: list[str] = []
         fake.answer = self.answer
 
     def answer(self, request: Request) -> None:
@@ -116,6 +117,7 @@ class Scene:
             routes=self.routes,
             limits=ControllerLimits(**limits),  # type: ignore[arg-type]
             on_error=self.errors.append,
+            on_called=self.called.append,
         )
         run = asyncio.create_task(controller.run())
         try:
@@ -172,6 +174,16 @@ class Scene:
 async def scene() -> AsyncIterator[Scene]:
     async with fake_asterisk() as fake:
         yield Scene(fake)
+
+
+async def test_of_an_offer_it_is_told_which_app_calls_and_once(scene: Scene) -> None:
+    app, session = f"app_{'0' * 26}", f"ses_{'0' * 26}"
+    async with scene.controller():
+        scene.offer(App=app, Called=session)
+        scene.offer(App=app, Called=session)  # heard again
+        scene.offer(2)
+        await until(lambda: len(scene.sent("Redirect")) == 2)
+        assert scene.called == [app]
 
 
 async def test_an_offer_is_answered_once_with_setvar_and_redirect(scene: Scene) -> None:

@@ -115,6 +115,30 @@ async def test_a_call_of_one_who_is_there_changes_nothing() -> None:
         assert (at.changes, at.came) == ([(A, True)], [A])
 
 
+async def test_who_has_proved_himself_for_a_call_alone_is_not_asked_for() -> None:
+    limits = RegistrationsLimits(after_s=(0.01,), known_after_s=0.01, every_s=60.0)
+    async with house(limits) as at:
+        at.registrations.take_stock([f"{A};@1", f"{B};@1"])
+        for name in (A, B, B):
+            at.registrations.heard(proof(name))
+        for name in (A, B):
+            at.registrations.called(name)
+        at.asterisk.register(B, where="2")
+        await until(lambda: at.came[-1] == B and len(at.came) == 3)
+        assert at.asterisk.asked == [(B,)], "the other proof was a registration's"
+        at.registrations.heard(proof(A))
+        await until(lambda: len(at.asterisk.asked) == 2)
+
+
+async def test_one_who_is_not_known_and_calls_is_asked_for() -> None:
+    async with house() as at:
+        at.registrations.called(A)
+        at.registrations.heard(proof(A))
+        at.registrations.called(A)
+        at.asterisk.register(A)
+        await until(lambda: A in at.registrations)
+
+
 async def test_many_are_asked_for_in_few_goes_and_a_storm_of_proofs_is_one_question() -> None:
     calm = RegistrationsLimits(after_s=(0.01,), every_s=60.0, at_once=100)
     async with house(calm) as at:
