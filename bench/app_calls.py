@@ -6,8 +6,8 @@ Both sides are native apps (credentials with transport `sip`: UDP, digest, plain
 would add ICE and a DTLS handshake, the same on both sides). Every app is registered; an app calls
 the URI of its session, is challenged, answers the challenge, and the other app rings at once and
 answers after a tenth of a second. The bare Asterisk is the same program with Maskline's settings
-and modules, but no controller, AMI or event file, with the same endpoints in its file, and dials
-the registered contact.
+and modules, but no controller, AMI, event file or ladder, with the same endpoints in its file, and
+dials the registered contact.
 
 In alternating rounds at 25 set-ups a second: Asterisk's CPU a call, Maskline's own (until the last
 record is written), post-dial delay (first INVITE to 180).

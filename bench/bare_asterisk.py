@@ -1,8 +1,8 @@
 """The floor of the call benchmark: the same Asterisk with a bare `Dial` in it, and nothing of ours.
 
-Same program, trunks and machine; no controller, no AMI, no event file. As for the rest, either
-Maskline's own settings (the fewest modules, messages declined, short timers: `Bare.TUNED`) or the
-ones that come with Asterisk (its sample configuration: `Bare.STOCK`).
+Same program, trunks and machine; no controller, no AMI, no event file, no SIP ladder. As for the
+rest, either Maskline's own settings (the fewest modules, messages declined, short timers:
+`Bare.TUNED`) or the ones that come with Asterisk (its sample configuration: `Bare.STOCK`).
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ async def bare_asterisk(
         case Bare.TUNED:
             (conf / "manager.conf").write_text(MANAGER if apps is None else apps.manager)
             (conf / "cel.conf").write_text("[general]\nenable = no\n")
+            (conf / "hep.conf").write_text("[general]\nenabled = no\n")
         case Bare.STOCK:
             _as_it_comes(conf, install)
     _set(conf / "rtp.conf", rtpstart=str(rtp[0]), rtpend=str(rtp[1]))
