@@ -7,14 +7,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import pytest
-
 from maskline.demo import Answer, Carrier, Ring
 from tests.support.app_events import EventReader, Told, app_events
 from tests.support.maskline import Maskline, Session
 
 MakeCarrier = Callable[..., Awaitable[Carrier]]
-pytestmark = pytest.mark.timeout(120)
 
 
 async def _ready(own: Maskline, make_carrier: MakeCarrier) -> Carrier:

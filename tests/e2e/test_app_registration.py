@@ -25,7 +25,6 @@ from tests.support.maskline import Maskline, eventually, free_tcp_port
 from tests.support.raw_app import Credentials, RawApp
 
 HOST, OTHER_HOST = (f"127.0.4.{10 + n + os.getpid() % 100}" for n in range(2))
-pytestmark = pytest.mark.timeout(180)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -17,7 +17,7 @@ from tests.support.maskline import Maskline, Session, eventually
 
 MakeCarrier = Callable[..., Awaitable[Carrier]]
 NUMBERS = ("+74951110001", "+74951110002", "+74951110003")
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(360)
 
 
 async def _ready(own: Maskline, make_carrier: MakeCarrier) -> Carrier:

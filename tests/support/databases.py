@@ -13,6 +13,7 @@ from psycopg import sql
 from sqlalchemy import Connection, text
 
 from storage import Database, migrate, open_database
+from storage.database import Limits
 from storage.schema import metadata
 from tests.support.postgres import PostgresServer, fresh_database
 
@@ -87,10 +88,10 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture
 def database(url: str, runner: asyncio.Runner) -> Iterator[Database]:
-    """The database at `url`; it belongs to `runner`."""
+    """The database at `url`; it belongs to `runner`. One work may be a whole story."""
 
     async def opened() -> Database:
-        return open_database(url)
+        return open_database(url, Limits(deadline_s=100))
 
     db = runner.run(opened())
     yield db

@@ -19,7 +19,7 @@ SELDOM: dict[Colleague, tuple[Way, ...]] = {
 }
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 @pytest.mark.parametrize("who", [ADMIN, ADMIN_RU], ids=lambda one: str(one.language))
 async def test_it_is_for_everybody_and_nothing_planted_runs(
     centre: CallCentre, who: Colleague
