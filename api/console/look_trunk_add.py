@@ -16,11 +16,11 @@ from sqlalchemy import Connection
 from api.console.look_act import Deed, Facts, act, form, fresh
 from api.console.look_fields import Wrong, flag, required, text, whole
 from api.console.look_trunk_carrier import BOUNDS, FLAGS, TEXTS, choices, read, wrong_of
-from api.console.look_trunks import LIMITS
+from api.console.look_trunks import LIMITS, shown_after
 from api.console.page import Visit
-from api.console.render import render, see
+from api.console.render import render
 from api.schemas.trunks import TrunkIn
-from api.trunks import tell_node, trunk_from
+from api.trunks import trunk_from
 from masking.errors import TrunkExists
 from masking.staff import Right
 from masking.trunks import AuthType, NumberFormat, Transport, Trunk
@@ -70,8 +70,7 @@ async def add(visit: Visit) -> web.StreamResponse:
         typed = {name: visit.sent(name)[:253] for name in _USUAL}
         ticked = frozenset(name for name in _FLAGS if flag(visit.form, name))
         return _asking(visit, typed, ticked, wrong=error, status=422)
-    later = "" if await tell_node(visit.services) else "&node=later"
-    return see(f"/console/trunks/{trunk.name}?done=added{later}")
+    return await shown_after(visit, trunk.name, "added")
 
 
 def _read(visit: Visit) -> Trunk:

@@ -19,12 +19,13 @@ from sqlalchemy import Connection
 from api.console.errors import ConsoleProblem
 from api.console.look_act import Deed, Facts, act, form, fresh
 from api.console.look_fields import Fields, Wrong, choice, flag, required, text, whole
+from api.console.look_trunks import shown_after, trunk_of
 from api.console.page import Visit
-from api.console.render import render, see
+from api.console.render import render
 from api.console.texts import Texts
 from api.schemas.patterns import NAME
 from api.schemas.trunks import TrunkPatch
-from api.trunks import settings_of, tell_node
+from api.trunks import settings_of
 from masking.staff import Right
 from masking.trunks import AuthType, NumberFormat, Transport, Trunk, TrunkAuth
 from storage import trunks
@@ -79,7 +80,7 @@ def choices(words: Texts) -> dict[str, list[tuple[str, str]]]:
 
 async def ask(visit: Visit) -> web.StreamResponse:
     """Show what is agreed with the carrier, to be changed."""
-    trunk = await _trunk(visit)
+    trunk = await trunk_of(visit)
     ticked = {"register": trunk.auth.register, "trusted": trunk.trusted}
     return _asking(visit, trunk, _shown(trunk), frozenset(one for one in FLAGS if ticked[one]))
 
@@ -87,7 +88,7 @@ async def ask(visit: Visit) -> web.StreamResponse:
 async def change(visit: Visit) -> web.StreamResponse:
     """Change it, and tell the node. Calls that are up go on where they are."""
     name, now, vault = visit.path["name"], visit.now, visit.services.vault
-    present = await _trunk(visit)
+    present = await trunk_of(visit)
     try:
         sent = TrunkPatch.model_validate_json(json.dumps(read(visit.form, present.auth)))
     except ValidationError as error:
@@ -105,8 +106,7 @@ async def change(visit: Visit) -> web.StreamResponse:
         return _told(before, after)
 
     await act(visit, Deed(Action.TRUNK_CHANGED, "trunk", name, {"what": "carrier"}), work)
-    later = "" if await tell_node(visit.services) else "&node=later"
-    return see(f"/console/trunks/{name}?done=carrier{later}")
+    return await shown_after(visit, name, "carrier")
 
 
 def _told(before: Trunk, after: Trunk) -> dict[str, str | bool]:
@@ -160,14 +160,6 @@ def _asking(
         wrong=wrong,
         once=fresh(visit),
     )
-
-
-async def _trunk(visit: Visit) -> Trunk:
-    name, vault = visit.path["name"], visit.services.vault
-    found = await visit.services.db.read(lambda conn: trunks.get(conn, vault, name))
-    if found is None:
-        raise ConsoleProblem(404, "look.trunk.missing")
-    return found
 
 
 _ONE: Final = {"name": NAME.strip("^$")}

@@ -68,7 +68,7 @@ async def list_trunks(visit: Visit) -> web.StreamResponse:
 
 async def show_trunk(visit: Visit) -> web.StreamResponse:
     """One trunk."""
-    trunk = await _trunk(visit)
+    trunk = await trunk_of(visit)
     page = await visit.services.db.read(lambda conn: numbers.page(conn, trunk=trunk.name, limit=1))
     return render(
         visit,
@@ -83,7 +83,7 @@ async def show_trunk(visit: Visit) -> web.StreamResponse:
 
 async def ask_change(visit: Visit) -> web.StreamResponse:
     """Say what draining, opening or disabling means."""
-    trunk = await _trunk(visit)
+    trunk = await trunk_of(visit)
     return render(
         visit,
         "look/trunk_change.html",
@@ -101,7 +101,7 @@ async def change(visit: Visit) -> web.StreamResponse:
 
 async def ask_edit(visit: Visit) -> web.StreamResponse:
     """Ask for limits and order."""
-    return _edited(visit, await _trunk(visit))
+    return _edited(visit, await trunk_of(visit))
 
 
 async def edit(visit: Visit) -> web.StreamResponse:
@@ -111,7 +111,7 @@ async def edit(visit: Visit) -> web.StreamResponse:
             name: _whole(visit, name, *bounds) for name, bounds in LIMITS.items()
         }
     except Wrong as error:
-        return _edited(visit, await _trunk(visit), wrong=error, status=422)
+        return _edited(visit, await trunk_of(visit), wrong=error, status=422)
     changes |= {name: flag(visit.form, name) for name in ("inbound", "outbound")}
     return await _change(visit, "edited", changes)
 
@@ -129,11 +129,17 @@ async def _change(visit: Visit, what: str, changes: dict[str, Any]) -> web.Strea
         return changed
 
     await act(visit, Deed(Action.TRUNK_CHANGED, "trunk", name, {"what": what}), work)
+    return await shown_after(visit, name, what)
+
+
+async def shown_after(visit: Visit, name: str, what: str) -> web.StreamResponse:
+    """Tell the node, and show what was done; that it follows later, where it is away."""
     later = "" if await tell_node(visit.services) else "&node=later"
     return see(f"/console/trunks/{name}?done={what}{later}")
 
 
-async def _trunk(visit: Visit) -> Trunk:
+async def trunk_of(visit: Visit) -> Trunk:
+    """The trunk of the address. Raises ConsoleProblem."""
     name, vault = visit.path["name"], visit.services.vault
     found = await visit.services.db.read(lambda conn: trunks.get(conn, vault, name))
     if found is None:
