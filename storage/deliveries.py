@@ -10,7 +10,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, and_, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from storage.columns import from_ms
 from storage.pages import Order, Page
@@ -53,6 +64,19 @@ class Delivery:
     log: tuple[Try, ...]
 
 
+Ended = tuple[datetime, int]
+"""Where one stands among those that ended: when it did, and its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many were forgotten, how far all is looked at, and whether there may be more."""
+
+    gone: int
+    after: Ended | None
+    more: bool
+
+
 def expire(conn: Connection, before: datetime, now: datetime, *, at_most: int = 500) -> int:
     """Give up deliveries whose time began before `before`; says how many."""
     old = (
@@ -65,17 +89,38 @@ def expire(conn: Connection, before: datetime, now: datetime, *, at_most: int = 
     return conn.execute(over.values(finished_at=now, state=State.DEAD.value)).rowcount
 
 
-def forget(conn: Connection, *, delivered: datetime, dead: datetime, at_most: int = 500) -> int:
-    """Forget deliveries that ended before these times; says how many."""
-    done = and_(deliveries.c.state == State.DELIVERED.value, deliveries.c.finished_at < delivered)
-    given_up = deliveries.c.finished_at < min(dead, delivered)
-    old = (
-        select(deliveries.c.id)
-        .where(done | given_up)
-        .order_by(deliveries.c.finished_at)
+def forget(
+    conn: Connection,
+    *,
+    delivered: datetime,
+    dead: datetime,
+    after: Ended | None = None,
+    at_most: int = 500,
+) -> Forgotten:
+    """Forget deliveries that ended before these times, so far as they lie after `after`.
+
+    What was given up is kept longer, and is passed over once: who remembers the place reads it no
+    more, and what ends from now on ends behind it.
+    """
+    oldest = min(dead, delivered)
+    ended = deliveries.c.finished_at
+    place = (ended, deliveries.c.id)
+    over = select(deliveries.c.id).where(ended < oldest).order_by(*place).limit(at_most)
+    gone = conn.execute(delete(deliveries).where(deliveries.c.id.in_(over))).rowcount
+    if gone == at_most:
+        return Forgotten(gone, after, more=True)
+    at, last = (oldest, 0) if after is None or after[0] < oldest else after
+    rows = conn.execute(
+        select(*place, deliveries.c.state)
+        .where(ended >= at, ended < delivered, or_(ended > at, deliveries.c.id > last))
+        .order_by(*place)
         .limit(at_most)
-    )
-    return conn.execute(delete(deliveries).where(deliveries.c.id.in_(old))).rowcount
+    ).all()
+    done = [row.id for row in rows if row.state == State.DELIVERED.value]
+    if done:
+        gone += conn.execute(delete(deliveries).where(deliveries.c.id.in_(done))).rowcount
+    reached = (rows[-1].finished_at, rows[-1].id) if rows else (at, last)
+    return Forgotten(gone, reached, more=len(rows) == at_most)
 
 
 def page(
@@ -132,16 +177,29 @@ def resend_dead(conn: Connection, webhook_id: str, now: datetime, *, at_most: in
 
 def counts(conn: Connection, now: datetime) -> tuple[int, int, float]:
     """How many are pending, how many are dead, and for how long the oldest was due, in seconds."""
-    pending = deliveries.c.finished_at.is_(None)
-    waiting, oldest = conn.execute(
-        select(func.count(), func.min(deliveries.c.since)).where(pending)
-    ).one()
-    given_up = deliveries.c.state == State.DEAD.value
-    of_each = and_(deliveries.c.webhook_id == webhooks.c.id, given_up)  # by their index
-    dead = conn.execute(
-        select(func.count()).select_from(webhooks).join(deliveries, of_each)
-    ).scalar_one()
-    return waiting, dead, 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+    waiting, dead = conn.execute(_COUNTS).one()
+    oldest = conn.execute(_OLDEST).scalar()
+    oldest_s = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+    return int(waiting), int(dead), oldest_s
+
+
+def _count_of_each(state: State) -> ColumnElement[int]:
+    """Webhook by webhook, for each has its own in the index: SQLite would read all of it else."""
+    of_one = select(func.count()).where(
+        deliveries.c.webhook_id == webhooks.c.id, deliveries.c.state == state.value
+    )
+    return func.coalesce(func.sum(of_one.correlate(webhooks).scalar_subquery()), 0)
+
+
+_COUNTS: Final = select(_count_of_each(State.PENDING), _count_of_each(State.DEAD)).select_from(
+    webhooks
+)
+_OLDEST: Final = (
+    select(deliveries.c.since)
+    .where(deliveries.c.finished_at.is_(None))
+    .order_by(deliveries.c.since)
+    .limit(1)
+)
 
 
 def _anew(now: datetime) -> dict[str, Any]:

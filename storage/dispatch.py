@@ -44,6 +44,17 @@ _TO_STREAM: Final = (
     .order_by(outbox.c.sequence)
     .limit(bindparam("at_most"))
 )
+_NEXT: Final = (
+    select(*outbox.c["id", "at", "sequence"])
+    .where(outbox.c.id > bindparam("after"))
+    .order_by(outbox.c.id)
+    .limit(bindparam("at_most"))
+)
+_FORGET: Final = delete(outbox).where(
+    outbox.c.id.in_(bindparam("over", expanding=True)),
+    ~outbox.c.stream_due,
+    ~exists().where(deliveries.c.notice_id == outbox.c.id),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,14 @@ class Dispatched:
 
     notices: int
     webhook_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many notices were forgotten, and after which to go on; 0: from the first one again."""
+
+    gone: int
+    after: int
 
 
 def waits(conn: Connection) -> bool:
@@ -108,17 +127,18 @@ def streamed(conn: Connection, upto: int) -> None:
     conn.execute(due.values(stream_due=False))
 
 
-def forget(conn: Connection, before: datetime, *, at_most: int = 500) -> int:
-    """Forget notices from before `before` that nobody needs any more; says how many."""
-    needed = exists().where(deliveries.c.notice_id == outbox.c.id)
-    old = (
-        select(outbox.c.id)
-        .where(outbox.c.sequence.is_not(None), outbox.c.at < before)
-        .where(~outbox.c.stream_due, ~needed)
-        .order_by(outbox.c.id)
-        .limit(at_most)
-    )
-    return conn.execute(delete(outbox).where(outbox.c.id.in_(old))).rowcount
+def forget(conn: Connection, before: datetime, *, after: int = 0, at_most: int = 500) -> Forgotten:
+    """Forget those of the next notices after `after` that are older and nobody needs any more.
+
+    Looks at so many rows, in the order in which they were written, and begins anew where none is
+    old. Notices that are needed still may be many: a look must not go through all of them.
+    """
+    rows = conn.execute(_NEXT, {"after": after, "at_most": at_most}).all()
+    old = [row for row in rows if row.at < before]
+    over = [row.id for row in old if row.sequence is not None]
+    gone = conn.execute(_FORGET, {"over": over}).rowcount if over else 0
+    further = rows[-1].id if old and len(rows) == at_most else 0
+    return Forgotten(gone, further)
 
 
 def _is_for(webhook: Webhook, kind: str, data: str) -> bool:

@@ -32,6 +32,8 @@ class Deliverer:
         self._wake = asyncio.Event()
         self._stream_wake = asyncio.Event()
         self._couriers: dict[str, tuple[Courier, asyncio.Task[None]]] = {}
+        self._ended: deliveries.Ended | None = None  # up to where what ended was looked at
+        self._noticed = 0  # and notices
         self.failing: str | None = None  # error_id of what keeps notices from being handed out
 
     def wake(self) -> None:
@@ -114,22 +116,35 @@ class Deliverer:
         """Give up what is three days old; forget what nobody needs. Raises StorageError."""
         house, settings = self._house, self._house.settings
         now = house.clock()
-        jobs = (
-            lambda conn: deliveries.expire(conn, now - retry.GIVE_UP, now, at_most=_BATCH),
-            lambda conn: deliveries.forget(
-                conn,
-                delivered=now - settings.keep_delivered,
-                dead=now - settings.keep_dead,
-                at_most=_BATCH,
-            ),
-            lambda conn: dispatch.forget(conn, now - settings.keep_notices, at_most=_BATCH),
-        )
-        for n, job in enumerate(jobs):
-            for _ in range(_TIDY_ROUNDS):
-                gone = await house.db.write(job)
-                house.counts.given_up += gone if n == 0 else 0
-                if gone < _BATCH:
-                    break
+        for _ in range(_TIDY_ROUNDS):
+            given_up = await house.db.write(
+                lambda conn: deliveries.expire(conn, now - retry.GIVE_UP, now, at_most=_BATCH)
+            )
+            house.counts.given_up += given_up
+            if given_up < _BATCH:
+                break
+        for _ in range(_TIDY_ROUNDS):
+            ended = await house.db.write(
+                lambda conn: deliveries.forget(
+                    conn,
+                    delivered=now - settings.keep_delivered,
+                    dead=now - settings.keep_dead,
+                    after=self._ended,
+                    at_most=_BATCH,
+                )
+            )
+            self._ended = ended.after
+            if not ended.more:
+                break
+        for _ in range(_TIDY_ROUNDS):
+            notices = await house.db.write(
+                lambda conn: dispatch.forget(
+                    conn, now - settings.keep_notices, after=self._noticed, at_most=_BATCH
+                )
+            )
+            self._noticed = notices.after
+            if not notices.after:
+                break
 
     async def _every(self, pause_s: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:

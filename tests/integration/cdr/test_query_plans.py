@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
-
-from sqlalchemy import Connection
+from typing import cast
 
 from cdr.ingest import Ingester, IngestSettings
 from storage import Database
 from tests.integration.cdr.world import World
-from tests.support.statements import parameters
+from tests.support.planned import Planned
 from tests.unit.cdr.calls import call, interleaved
 
-_NO_TABLE = "SCAN json_each "  # the values that were given
 _SMALL = IngestSettings(chunk_bytes=8192, behind_bytes=8192)
-
-
-class Planned:
-    """A database that notes by which steps SQLite takes what is done in it."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self.steps: list[str] = []
-
-    async def read(self, work: Callable[[Connection], Any]) -> Any:  # noqa: ANN401
-        return await self._db.read(lambda conn: self._noted(conn, work))
-
-    async def write(self, work: Callable[[Connection], Any]) -> Any:  # noqa: ANN401
-        return await self._db.write(lambda conn: self._noted(conn, work))
-
-    def _noted(self, conn: Connection, work: Callable[[Connection], Any]) -> Any:  # noqa: ANN401
-        with parameters(conn) as seen:
-            done = work(conn)
-        for statement, values in seen:
-            rows = conn.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, values)
-            self.steps += [row[3] for row in rows]
-        return done
 
 
 async def test_ingesting_calls_scans_nothing(small_world: World) -> None:
@@ -49,8 +23,7 @@ async def test_ingesting_calls_scans_nothing(small_world: World) -> None:
     await ingester.drain()
 
     assert (ingester.stats.recorded, await small_world.open()) == (60, 0)
-    scans = {step for step in planned.steps if step.startswith("SCAN")}
-    assert {step for step in scans if not step.startswith(_NO_TABLE)} == set()
+    assert planned.scans() == set()
     for step in (
         "SEARCH calls USING COVERING INDEX sqlite_autoindex_calls_1 (call_id=?)",
         "SEARCH open_calls USING INDEX sqlite_autoindex_open_calls_1 (call_id=?)",
