@@ -34,7 +34,11 @@ from storage.prepared import PreparedInsert
 from storage.schema import call_log_entries as entries
 from storage.schema import history_entries
 
-_ORDER = Order("call_log", (type_coerce(entries.c.at, BigInteger), entries.c.id), (int, int))
+_at = type_coerce(entries.c.at, BigInteger)
+_ORDER = Order("call_log", (_at, entries.c.id), (int, int))
+# Of what is unread: by its own index, for that of times is of all that a user ever had.
+_at_unread = _at + 0
+_ORDER_UNREAD = Order("call_log", (_at_unread, entries.c.id), (int, int))
 _INSERT = PreparedInsert(entries, numbered="id")
 
 
@@ -108,15 +112,15 @@ def page(
 
     Raises BadCursor, and ValueError for a limit out of 1 to 500.
     """
-    query = select(entries).where(entries.c.user_id == user_id)
+    order, query = _ORDER, select(entries).where(entries.c.user_id == user_id)
     if outcome is not None:
         query = query.where(entries.c.outcome == outcome)
-    if unread is not None:
-        query = query.where(
-            entries.c.read_at.is_(None) if unread else entries.c.read_at.is_not(None)
-        )
-    rows = conn.execute(_ORDER.apply(query, limit=limit, cursor=cursor)).all()
-    return _ORDER.page(rows, limit=limit, key=lambda row: (to_ms(row.at), row.id), item=_entry)
+    if unread is True:
+        order, query = _ORDER_UNREAD, query.where(entries.c.read_at.is_(None))
+    elif unread is False:
+        query = query.where(entries.c.read_at.is_not(None))
+    rows = conn.execute(order.apply(query, limit=limit, cursor=cursor)).all()
+    return order.page(rows, limit=limit, key=lambda row: (to_ms(row.at), row.id), item=_entry)
 
 
 def unread_count(conn: Connection, user_id: str) -> int:
@@ -153,7 +157,7 @@ def mark_conversation_read(
     """
     query = (
         update(entries)
-        .where(_unread_in(user_id, conversation_id), entries.c.at <= until)
+        .where(_unread_in(user_id, conversation_id), _at_unread <= to_ms(until))
         .values(read_at=now)
     )
     return conn.execute(query).rowcount
@@ -228,7 +232,9 @@ def mark_read(conn: Connection, user_id: str, *, until: datetime, now: datetime)
     """The user has seen the calls offered at or before `until`. Returns how many were unread."""
     query = (
         update(entries)
-        .where(entries.c.user_id == user_id, entries.c.read_at.is_(None), entries.c.at <= until)
+        .where(
+            entries.c.user_id == user_id, entries.c.read_at.is_(None), _at_unread <= to_ms(until)
+        )
         .values(read_at=now)
     )
     return conn.execute(query).rowcount

@@ -52,20 +52,38 @@ SCANNED: Final = 1000  # rows of what has no index by user, in one work
 def calls_of(conn: Connection, user_ids: Collection[str], at_most: int = AT_ONCE) -> list[str]:
     """Some calls that still name one of these users."""
     found: dict[str, None] = {}
-    for table in (calls, call_versions):
-        for side in (table.c.caller_user_id, table.c.callee_user_id):
-            query = select(table.c.call_id).where(side.in_(sorted(user_ids))).limit(at_most)
-            found.update(dict.fromkeys(conn.scalars(query)))
+    for side in (calls.c.caller_user_id, calls.c.callee_user_id):
+        query = select(calls.c.call_id).where(side.in_(sorted(user_ids))).limit(at_most)
+        found.update(dict.fromkeys(conn.scalars(query)))
     return list(found)[:at_most]
 
 
 def calls_from(conn: Connection, indexes: Collection[bytes], at_most: int = AT_ONCE) -> list[str]:
     """Some calls of these phones that nobody's session knew."""
-    found: dict[str, None] = {}
-    for table in (calls, call_versions):
-        query = select(table.c.call_id).where(table.c.caller_index.in_(sorted(indexes)))
-        found.update(dict.fromkeys(conn.scalars(query.limit(at_most))))
-    return list(found)[:at_most]
+    query = select(calls.c.call_id).where(calls.c.caller_index.in_(sorted(indexes)))
+    return list(conn.scalars(query.limit(at_most)))
+
+
+def versions_of(
+    conn: Connection, person: Person, after: Sequence[Any] | None, at_most: int = SCANNED
+) -> tuple[list[Any] | None, list[str]]:
+    """Calls of which some superseded versions name them; where to go on (None: over).
+
+    What `calls_of` and `calls_from` find has its versions with it. This is for those of calls that
+    name them no more.
+    """
+    key = (call_versions.c.call_id, call_versions.c.version)
+    people = call_versions.c["caller_user_id", "callee_user_id", "caller_index"]
+    query = select(*key, *people).order_by(*key).limit(at_most)
+    if after is not None:
+        query = query.where(tuple_(*key) > tuple_(*after))
+    users, theirs = {*person.user_ids}, dict[str, None]()
+    for looked, row in enumerate(conn.execute(query).all(), 1):
+        if {row.caller_user_id, row.callee_user_id} & users or row.caller_index in person.indexes:
+            theirs[row.call_id] = None
+        if looked == at_most or len(theirs) == AT_ONCE:
+            return [row.call_id, row.version], list(theirs)
+    return None, list(theirs)
 
 
 def calls_before(

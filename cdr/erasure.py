@@ -9,9 +9,11 @@ For a day after, what comes in late from event files is erased as well.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+from itertools import pairwise
 from typing import Any, Final, assert_never
 
 from sqlalchemy import Connection
@@ -28,18 +30,22 @@ _ROUNDS: Final = "rounds"
 
 
 class Step(Enum):
-    """What is done in which order; the value: its place."""
+    """What is done, in the order in which it stands here; the value: as it is kept."""
 
     END = 0
     SESSIONS = 1
     LISTINGS = 2
     CALLS = 3
     STRANGERS = 4
+    VERSIONS = 10
     LOG = 5
     REST = 6
     NOTICES = 7
     ANSWERS = 8
     LOOK = 9
+
+
+_AFTER: Final = dict(pairwise(Step))
 
 
 def work(conn: Connection, vault: Vault, erasure_id: str, now: datetime) -> Erasure | None:
@@ -93,15 +99,15 @@ def _carry_on(
     step = Step(erasure.step)
     counts = Counter(erasure.counts)
     with erasing.overwritten(conn):
-        more, after, done = _piece(conn, vault, step, person, erasure.after, now)
-    if step in (Step.CALLS, Step.STRANGERS) and isinstance(after, list):
+        piece = _piece(conn, vault, step, person, erasure.after, now)
+    if piece.calls:
         # Its own guard against what stays on the disk begins and ends there.
-        done["recordings"] += recordings.erase(conn, after, now)
-        after = None
-    counts.update({name: count for name, count in done.items() if count})
+        piece.done["recordings"] += recordings.erase(conn, piece.calls, now)
+    counts.update({name: count for name, count in piece.done.items() if count})
     if step is not Step.LOOK:
-        following = step.value if more else step.value + 1
-        erasures.keep(conn, erasure, step=following, after=after if more else None, counts=counts)
+        following = step if piece.more else _AFTER[step]
+        after = piece.after if piece.more else None
+        erasures.keep(conn, erasure, step=following.value, after=after, counts=counts)
         return
     still = erasing.left(conn, person)
     counts[_ROUNDS] += 1
@@ -125,7 +131,14 @@ def _carry_on(
     )
 
 
-_Piece = tuple[bool, Any, Counter[str]]
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Some of a step."""
+
+    done: Counter[str]
+    more: bool = False  # there may be more of it
+    after: Any = None  # JSON: where to go on
+    calls: Sequence[str] = ()  # those that were gone through
 
 
 def _piece(  # noqa: PLR0911 (one for each step)
@@ -136,45 +149,47 @@ def _piece(  # noqa: PLR0911 (one for each step)
     after: Any,  # noqa: ANN401 (JSON)
     now: datetime,
 ) -> _Piece:
-    """Some of a step: whether there may be more of it, where to go on, what was done."""
     users, indexes = person.user_ids, person.indexes
     match step:
         case Step.END:
             done = erasing.end(conn, person, now)
-            return bool(done), None, done
+            return _Piece(done, bool(done))
         case Step.SESSIONS:
             done = erasing.from_sessions(conn, person)
-            return bool(done), None, done
+            return _Piece(done, bool(done))
         case Step.LISTINGS:
             done = erasing.from_listings(conn, vault, person)
-            return bool(done), None, done
+            return _Piece(done, bool(done))
         case Step.CALLS:
-            return _of_calls(conn, lambda: of_calls.calls_of(conn, users), person)
+            return _of_calls(conn, of_calls.calls_of(conn, users), person)
         case Step.STRANGERS:
-            return _of_calls(conn, lambda: of_calls.calls_from(conn, indexes), person)
+            return _of_calls(conn, of_calls.calls_from(conn, indexes), person)
+        case Step.VERSIONS:
+            row, call_ids = of_calls.versions_of(conn, person, after)
+            found = _of_calls(conn, call_ids, person)
+            return replace(found, more=row is not None, after=row)
         case Step.LOG:
             gone = of_calls.log_of(conn, users)
-            return bool(gone), None, Counter(call_log_entries=gone)
+            return _Piece(Counter(call_log_entries=gone), bool(gone))
         case Step.REST:
-            return False, None, erasing.from_the_rest(conn, person, now)
+            return _Piece(erasing.from_the_rest(conn, person, now))
         case Step.NOTICES:
             place, changed = of_calls.notices(conn, users, after or 0)
-            return place is not None, place, Counter(notices=changed)
+            return _Piece(Counter(notices=changed), place is not None, place)
         case Step.ANSWERS:
             last, changed = of_calls.answers(conn, users, after)
-            return last is not None, last, Counter(kept_answers=changed)
+            return _Piece(Counter(kept_answers=changed), last is not None, last)
         case Step.LOOK:
-            return False, None, Counter()
+            return _Piece(Counter())
         case never:
             assert_never(never)
 
 
-def _of_calls(conn: Connection, find: Callable[[], list[str]], person: Person) -> _Piece:
-    call_ids = find()
+def _of_calls(conn: Connection, call_ids: Sequence[str], person: Person) -> _Piece:
     if not call_ids:
-        return False, None, Counter()
+        return _Piece(Counter())
     done = of_calls.from_calls(conn, call_ids, person.user_ids, person.indexes)
-    return True, call_ids, done
+    return _Piece(done, more=True, calls=call_ids)
 
 
 def _watch(conn: Connection, erasure: Erasure, person: Person, now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, Table, delete, select, tuple_
+from sqlalchemy import Connection, Table, delete, func, select, tuple_
 
 from storage import analytics
 from storage.analytics import HOURS_A_DAY, Cells, hour_of
@@ -42,17 +42,11 @@ def roll_up(conn: Connection, now: datetime, *, at_most: int = 1000) -> int:
 
 
 def _roll_up(conn: Connection, table: Table, before: int, at_most: int) -> int:
+    hours = _hours_left(conn, table, before)
+    if not hours:
+        return 0
     key = tuple(table.primary_key.columns)
-    old = (
-        select(*key)
-        .where(
-            table.c.hour >= before - LATE_DAYS * HOURS_A_DAY,
-            table.c.hour < before,
-            table.c.hour % HOURS_A_DAY != 0,
-        )
-        .order_by(*key)
-        .limit(at_most)
-    )
+    old = select(*key).where(table.c.hour.in_(hours)).order_by(*key).limit(at_most)
     gone = delete(table).where(tuple_(*key).in_(old)).returning(*table.c)
     cells: Cells = {}
     rows = conn.execute(gone).all()
@@ -61,6 +55,19 @@ def _roll_up(conn: Connection, table: Table, before: int, at_most: int) -> int:
         analytics.put(cells, (hour - hour % HOURS_A_DAY, *rest), row[len(key) :])
     analytics.add_cells(conn, table, cells)
     return len(rows)
+
+
+def _hours_left(conn: Connection, table: Table, before: int) -> list[int]:
+    """Hours of late that are not rolled up, by one look at each: rows of days are many."""
+    hour = table.c.hour
+    first = select(func.min(hour).label("hour"))
+    steps = first.where(hour >= before - LATE_DAYS * HOURS_A_DAY, hour < before)
+    walk = steps.cte("steps", recursive=True)
+    following = select(func.min(hour)).where(hour > walk.c.hour, hour < before)
+    walk = walk.union_all(
+        select(following.correlate(walk).scalar_subquery()).where(walk.c.hour.is_not(None))
+    )
+    return list(conn.scalars(select(walk.c.hour).where(walk.c.hour % HOURS_A_DAY != 0)))
 
 
 def sweep(conn: Connection, now: datetime, *, at_most: int = 1000) -> int:

@@ -13,8 +13,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Table,
+    and_,
     bindparam,
     delete,
     func,
@@ -220,15 +222,7 @@ def left(conn: Connection, person: Person) -> dict[str, int]:
             or_(calls.c.caller_user_id.in_(users), calls.c.callee_user_id.in_(users)),
         )
         + _count(conn, calls, calls.c.caller_index.in_(indexes)),
-        "call_versions": _count(
-            conn,
-            call_versions,
-            or_(
-                call_versions.c.caller_user_id.in_(users),
-                call_versions.c.callee_user_id.in_(users),
-                call_versions.c.caller_index.in_(indexes),
-            ),
-        ),
+        "call_versions": _count(conn, call_versions, _of_their_calls(users, indexes)),
         "call_log": _count(conn, call_log_entries, call_log_entries.c.user_id.in_(users)),
         "blocks": _count(
             conn, blocks, or_(blocks.c.user_id.in_(users), blocks.c.blocked_user_id.in_(users))
@@ -242,11 +236,26 @@ def left(conn: Connection, person: Person) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
+def _of_their_calls(users: Sequence[str], indexes: Sequence[bytes]) -> ColumnElement[bool]:
+    """Versions that name them, of calls that do: versions have no index of people."""
+    here, there = (
+        or_(
+            table.c.caller_user_id.in_(users),
+            table.c.callee_user_id.in_(users),
+            table.c.caller_index.in_(indexes),
+        )
+        for table in (call_versions, calls)
+    )
+    return and_(call_versions.c.call_id.in_(select(calls.c.call_id).where(there)), here)
+
+
 def _forget_pairs(conn: Connection, sides: Sequence[tuple[str, int, str]]) -> None:
     side = participants.c
     wanted = [(session_id, 1 - position) for session_id, position, _ in sides]
     query = select(side.session_id, side.user_id).where(
-        tuple_(side.session_id, side.position).in_(wanted)
+        # By index: pairs alone SQLite looks for nowhere.
+        side.session_id.in_(sorted({session_id for session_id, _ in wanted})),
+        tuple_(side.session_id, side.position).in_(wanted),
     )
     others = {row.session_id: row.user_id for row in conn.execute(query)}
     for session_id, _, user in sides:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from storage import Database
 from tests.support.statements import parameters
 
-_GIVEN = ("SCAN json_each ", "CONSTANT ROW")  # the values that a statement was given
+_GIVEN = ("SCAN json_each ", "CONSTANT ROW", "SCAN (subquery")  # what a statement was given
 _EACH = 10  # instructions of SQLite's machine that are counted as one
 
 

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
-from cdr import erasure, ledger, ledger_rows, records
+from cdr import erasing, erasure, ledger, ledger_rows, records
 from cdr import people as parties
 from cdr.model import CallRecord
 from masking.model import Phone
 from masking.outcome import Outcome
 from storage import audit
+from storage import people as people_rows
 from storage.personal import CLASSIFIED, ERASED_USER
-from storage.schema import calls, ledger_days, metadata
+from storage.schema import call_versions, calls, ledger_days, metadata
 from tests.contract.api.house import House, session
 from tests.contract.api.lived import ANNA, OLGA, PETR, erased, found, lived, needles, people
 from tests.contract.api.recorded import keep, record
@@ -247,6 +248,37 @@ async def test_the_ledger_still_verifies(house: House) -> None:
         return found
 
     assert sorted(set(await house.db.read(judged))) == [("CALLEE", "whole"), ("CALLER", "erased")]
+
+
+async def test_what_only_a_superseded_version_says_of_a_person_goes_as_well(house: House) -> None:
+    """Once it was corrected, its record names somebody else."""
+    await lived(house)
+    said = {"node": "n1", "content": '{"caller_role": "seller"}', "listing_title": "Sofa"}
+    stood = {1: "u-olga", 2: "u-anna-q", 3: "u-petr", 4: "u-anna-q", 5: "u-anna-q"}
+    rows = [
+        said | {"call_id": f"cal_{n // 2}", "version": n, "caller_user_id": user}
+        for n, user in stood.items()
+    ]
+    await house.db.write(lambda conn: conn.execute(insert(call_versions), rows))
+    person = people_rows.Person(("u-anna-q",), ())
+
+    def walk(conn: Connection) -> list[list[str]]:
+        pieces: list[list[str]] = []
+        after: list[Any] | None = None
+        while not pieces or after is not None:
+            after, found = erasing.versions_of(conn, person, after, at_most=2)
+            pieces.append(found)
+        return pieces
+
+    assert await house.db.read(walk) == [["cal_1"], ["cal_2"], ["cal_2"]]
+
+    done = await erased(house)
+
+    assert (done["counts"]["call_versions"], done["counts"]["left"]) == (3, 0)
+    query = select(call_versions.c.caller_user_id, call_versions.c.listing_title)
+    rows_left = query.order_by(call_versions.c.version)
+    left = await house.db.read(lambda conn: conn.execute(rows_left).all())
+    assert left == [("u-olga", "Sofa"), (None, None), ("u-petr", "Sofa")] + 2 * [(None, None)]
 
 
 async def _chain(house: House, *kept: CallRecord) -> None:
