@@ -5,14 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from masking import lifecycle
+from masking.known import AppCaller, Callee, LookUp
 from masking.load import TrunkLoads
 from masking.model import ChannelPolicy, Language, Pool, Role, Session
-from masking.plan import Channel, Plan
-from masking.routing import MAX_STEPS, Identified, RoutingFacts, decide, identify, trunk_of
+from masking.plan import Channel, Offer, Plan
+from masking.routing import (
+    MAX_STEPS,
+    Identified,
+    RoutingFacts,
+    decide,
+    identify,
+    rule,
+    trunk_of,
+)
 from masking.trunks import NumberFormat, Trunk
 from tests.unit.masking.given import (
     ANNA,
@@ -22,6 +32,7 @@ from tests.unit.masking.given import (
     NOW,
     ONE,
     PETR,
+    POOL,
     TWO,
     a_session,
     an_offer,
@@ -157,6 +168,81 @@ class TestTheOrderOfTrunks:
         assert len(tried) == MAX_STEPS == 6
         assert tried[0] == "carrier-b"
         assert len(set(tried)) == 6
+
+
+class TestACallThatThePlatformAskedFor:
+    """Anna was rung first, has answered, and is now to be put through to Petr."""
+
+    FACTS = RoutingFacts(
+        pool=POOL,
+        trunks=(CARRIER_A, CARRIER_B),
+        via_app=AppCaller(a_session(), Role.BUYER, None),
+        callee=Callee("ses_1", Role.SELLER),
+    )
+
+    def offer(self, called: str = "ses_1", role: Role = Role.BUYER) -> Offer:
+        return replace(an_offer(called, None), clicked=role)
+
+    def test_reaches_the_other_side_who_sees_their_own_proxy_number(self) -> None:
+        decision = decided(self.FACTS, self.offer())
+
+        assert isinstance(decision, Plan)
+        assert (decision.session_id, decision.call_id) == ("ses_1", "cal_1")
+        assert (decision.caller, decision.callee) == (Role.BUYER, Role.SELLER)
+        assert (decision.number_in, decision.number_out) == (None, TWO.e164)
+        (attempt,) = decision.attempts
+        assert {(step.dial, step.caller_id) for step in attempt.steps} == {(PETR, TWO.e164)}
+        assert (attempt.ring_s, decision.language) == (POOL.ring_s, POOL.language)
+
+    def test_takes_what_it_has_not_been_told_of_the_pool_from_defaults(self) -> None:
+        decision = decided(replace(self.FACTS, pool=None), self.offer())
+
+        assert isinstance(decision, Plan)
+        assert (decision.attempts[0].ring_s, decision.language) == (40, Language.RU)
+
+    def test_is_that_of_the_participant_in_the_session_and_of_nobody_else(self) -> None:
+        unknown = replace(self.FACTS, via_app=None)
+
+        for facts, offer in (
+            (unknown, self.offer()),
+            (self.FACTS, self.offer(called="ses_2")),
+            (self.FACTS, self.offer(role=Role.SELLER)),
+        ):
+            told = refusal(facts, offer)
+            assert (told.reason, told.language) == (R.SESSION_CLOSED, POOL.language)
+            assert (told.session_id, told.caller, told.number_in) == (None, None, None)
+
+    def test_is_refused_aloud_where_the_session_does_not_permit_it(self) -> None:
+        blocked = AppCaller(a_session(), Role.BUYER, None, blocked=True)
+
+        assert refusal(replace(self.FACTS, via_app=blocked), self.offer()).reason is R.BLOCKED
+        assert refusal(self.FACTS, self.offer(), now=NOW + DAY).reason is R.SESSION_EXPIRED
+
+    def test_asks_first_who_the_callee_is(self) -> None:
+        facts = replace(self.FACTS, callee=None)
+
+        found = rule(self.offer(), facts, TrunkLoads(), NOW)
+
+        assert found == LookUp(a_session(), Role.BUYER)
+        assert decided(facts, self.offer()) == decided(self.FACTS, self.offer())
+
+    @pytest.mark.parametrize("inbound", [True, False])
+    def test_counts_the_channel_on_which_the_first_one_was_rung(self, inbound: bool) -> None:
+        rang = replace(CARRIER_A, max_channels=1, inbound=inbound)
+
+        decision = decided(replace(self.FACTS, trunks=(rang, CARRIER_B)), self.offer())
+
+        assert isinstance(decision, Plan)
+        assert trunks_tried(decision) == ["carrier-b"]
+        assert refusal(self.FACTS, self.offer(), loads=full("carrier-a")).reason is R.TRUNK_FULL
+
+    def test_does_not_ring_the_phone_that_was_rung_first(self) -> None:
+        session = a_session()
+        buyer, seller = session.participants
+        same = replace(session, participants=(buyer, replace(seller, phone=buyer.phone)))
+        facts = replace(self.FACTS, via_app=AppCaller(same, Role.BUYER, None))
+
+        assert refusal(facts, self.offer()).reason is R.CALLEE_UNREACHABLE
 
 
 def test_an_offer_is_identified_as_its_trunk_spells_numbers() -> None:
