@@ -116,6 +116,8 @@ def test_where_nobody_can_be_asked_the_platform_is_silent_and_listings_are_full(
     closed = pool(unknown=Stranger.PIN, hook=HOOK)
     offer = an_offer(caller=STRANGER)
 
+    open_ = pool(unknown=Stranger.PIN, hook=replace(HOOK, fail_open=True))
+
     silent = decide(offer, facts(pool=closed), TrunkLoads(), NOW)
     full = decide(offer, facts(shown=a_listing()), TrunkLoads(), NOW)
 
@@ -123,3 +125,4 @@ def test_where_nobody_can_be_asked_the_platform_is_silent_and_listings_are_full(
     assert silent.reason is R.PLATFORM_SILENT
     assert isinstance(full, Refusal)
     assert full.reason is R.POOL_EXHAUSTED
+    assert isinstance(decide(offer, facts(pool=open_), TrunkLoads(), NOW), Prompt)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -34,6 +34,7 @@ from tests.unit.masking.given import (
     an_offer,
     facts_for_buyer,
 )
+from tests.unit.masking.routed import full
 
 PHONE, TABLET = "app_" + "1" * 26, "app_" + "2" * 26
 CALLING = "app_" + "9" * 26
@@ -97,7 +98,7 @@ class TestWhoMayCall:
             RoutingFacts(),
             replace(app_facts(), via_app=None),
             replace(app_facts(), via_app=AppCaller(session_of(), Role.BUYER, NOW)),
-            replace(app_facts(), via_app=AppCaller(session_of(id="ses_2"), Role.BUYER, NOW)),
+            replace(app_facts(), via_app=AppCaller(session_of(id="ses_2"), Role.BUYER, None)),
         ],
         ids=["no session", "not theirs", "expired credential", "another session"],
     )
@@ -108,6 +109,11 @@ class TestWhoMayCall:
         assert found == Refusal(
             RefusalReason.NOT_A_PARTICIPANT, None, 1, (facts.pool or Pool("")).language
         )
+
+    def test_a_participant_may_need_no_credential(self) -> None:
+        facts = replace(app_facts(), via_app=AppCaller(session_of(), Role.BUYER, None))
+
+        assert plan(decided(facts)).caller is Role.BUYER
 
     def test_a_participant_is_told_that_the_session_is_over(self) -> None:
         closed = session_of(closed_at=NOW)
@@ -211,6 +217,13 @@ class TestWhatIsTried:
         assert [one.channel for one in found.attempts] == [Channel.APP, Channel.GSM]
         assert found.card is not None
 
+    def test_a_phone_that_calls_on_a_full_trunk_rings_no_app(self) -> None:
+        facts = replace(facts_for_buyer(session_of()), callee=seller(devices=(PHONE,)))
+
+        told = decide(an_offer(), facts, full("carrier-a"), NOW)
+
+        assert refused(told) is RefusalReason.TRUNK_FULL
+
     def test_a_callee_without_a_phone_is_reached_in_the_app(self) -> None:
         draft = replace(DRAFT, participants=(BUYER, replace(SELLER, phone=None)))
         session = replace(a_session(draft), channel_policy=ChannelPolicy.APP_THEN_GSM)
@@ -251,6 +264,14 @@ class TestSwitches:
         heard = decide(an_offer(), by_phone, TrunkLoads(), NOW)
         assert refused(heard) is RefusalReason.QUIET_HOURS
 
+    def test_quiet_hours_go_by_the_clock_on_the_callees_wall(self) -> None:
+        switches = Switches(quiet_hours=(QuietHours.of("18:00", "20:00"),))
+        there = seller(switches=switches, zone=timezone(timedelta(hours=10)), devices=(PHONE,))
+        here = replace(there, zone=UTC)
+
+        assert refused(decided(app_facts(callee=there))) is RefusalReason.QUIET_HOURS
+        assert isinstance(decided(app_facts(callee=here)), Plan)
+
     @given(
         rules=st.builds(CapRules, *[st.integers(0, 3)] * 3),
         taken=st.builds(Taken, *[st.integers(0, 4)] * 3),
@@ -276,6 +297,7 @@ class TestTheCard:
         assert found is not None
         assert (found.call_id, found.session_id, found.role) == ("cal_1", "ses_1", Role.BUYER)
         assert (found.card, found.listing) == (Card(), Listing("L-1", "Van"))
+        assert found.conversation_id == session.conversation_id
         assert ANNA not in repr(found)
         assert PETR not in repr(found)
 

@@ -63,7 +63,7 @@ class TestRefused:
 
         told = refusal(facts_for_buyer(closed), now=NOW)
 
-        assert told.reason is R.COOLING
+        assert (told.reason, told.session_id, told.caller) == (R.COOLING, "ses_1", Role.BUYER)
         assert told.announcement is Announcement.NO_LONGER_SERVES
         assert told.cause == 22
 
@@ -133,6 +133,13 @@ class TestRefused:
         told = refusal(with_held(session=replace(session, leases=left)))
 
         assert told.reason is R.CALLEE_UNREACHABLE
+
+    def test_when_a_lease_is_left_of_a_callee_without_a_phone(self) -> None:
+        session = a_session()
+        buyer, seller = session.participants
+        left = replace(session, participants=(buyer, replace(seller, phone=None)))
+
+        assert refusal(with_held(session=left)).reason is R.CALLEE_UNREACHABLE
 
     def test_and_tells_what_is_known_by_then(self) -> None:
         unknown = refusal(replace(FACTS, number=None))

@@ -185,7 +185,7 @@ class TestTwoMeanings:
         asked = prompt(self.BOTH, an_offer())
 
         assert asked.asked == Asked(Question.WHICH, 1, "", "ses_1", "lst_1")
-        assert asked.digits_max == 1
+        assert (asked.digits_max, asked.session_id) == (1, "ses_1")
 
     def test_one_is_the_conversation_they_had(self) -> None:
         assert rings(self.BOTH, self.answer("1")) == {PETR}

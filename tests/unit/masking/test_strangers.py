@@ -9,10 +9,13 @@ import pytest
 
 from masking import lifecycle
 from masking.dialled import WITHHELD_PATIENCE
-from masking.known import CountWrong, Enrol, ForgetWrong, Held, Tries, UseUp
+from masking.known import Callee, CountWrong, Enrol, ForgetWrong, Held, Tries, UseUp
 from masking.model import Phone, Role
-from masking.plan import Asked, Heard, Plan, Prompt, Question, Refusal, Went
-from masking.rules import PinRules, Stranger
+from masking.plan import Asked, Heard, Plan, Prompt, Question, Refusal, RefusalReason, Went
+from masking.recording import taping
+from masking.rules import EndingRules, PinRules, RecordingMode, RecordingRules, Stranger
+from masking.switches import QuietHours, Switches
+from masking.trunks import Trunk
 from tests.unit.masking.dialled import (
     DESK,
     OLGA,
@@ -28,7 +31,19 @@ from tests.unit.masking.dialled import (
     ruled,
     typed,
 )
-from tests.unit.masking.given import NOW, ONE, PETR, POOL, TWO, a_session, an_offer, held
+from tests.unit.masking.given import (
+    CARRIER_A,
+    CARRIER_B,
+    NOW,
+    ONE,
+    PETR,
+    POOL,
+    TWO,
+    a_session,
+    an_offer,
+    held,
+)
+from tests.unit.masking.routed import full, refusal
 
 
 class TestAStranger:
@@ -40,19 +55,27 @@ class TestAStranger:
 
         assert asked.asked == Asked(Question.PIN)
         assert (asked.digits_min, asked.digits_max, asked.attempts) == (6, 6, 3)
-        assert asked.number_in == ONE.e164
+        assert (asked.number_in, asked.session_id) == (ONE.e164, None)
         assert asked.language is POOL.language
 
     def test_gets_the_fixed_destination_which_sees_the_number_dialled(self) -> None:
-        known = facts(pool=pool(unknown=Stranger.STATIC), static=DESK)
+        rules = pool(
+            unknown=Stranger.STATIC,
+            ending=EndingRules(warn_before_s=30),
+            recording=RecordingRules(RecordingMode.CONSENT),
+        )
 
-        plan = ruled(known, an_offer(caller=STRANGER)).decision
+        plan = ruled(facts(pool=rules, static=DESK), an_offer(caller=STRANGER)).decision
 
         assert isinstance(plan, Plan)
         assert dialled_by(plan) == {DESK}
         assert {step.caller_id for step in plan.attempts[0].steps} == {ONE.e164}
         assert (plan.session_id, plan.caller, plan.callee) == (None, None, None)
         assert (plan.number_in, plan.number_out) == (ONE.e164, ONE.e164)
+        assert (plan.language, plan.call_id) == (POOL.language, "cal_1")
+        assert (plan.max_call_s, plan.warn_before_s) == (POOL.max_call_s, 30)
+        assert plan.taping == taping(rules, None)
+        assert plan.taping is not None
 
     def test_is_refused_where_there_is_no_destination(self) -> None:
         known = facts(pool=pool(unknown=Stranger.STATIC))
@@ -63,6 +86,25 @@ class TestAStranger:
         known = facts(pool=pool(unknown=Stranger.STATIC), static=DESK)
 
         assert refused(known, an_offer(caller=DESK)).reason is R.CALLEE_UNREACHABLE
+
+    @pytest.mark.parametrize(
+        ("outbound", "busy", "reason"),
+        [
+            (CARRIER_B, "carrier-a", R.TRUNK_FULL),
+            (CARRIER_B, "carrier-b", R.TRUNK_FULL),
+            (replace(CARRIER_B, outbound=False), "", R.NO_TRUNK),
+        ],
+        ids=["the trunk it came on", "the only one out", "none out"],
+    )
+    def test_is_refused_where_no_trunk_has_room_for_the_destination(
+        self, outbound: Trunk, busy: str, reason: RefusalReason
+    ) -> None:
+        trunks = (replace(CARRIER_A, outbound=False), outbound)
+        known = facts(pool=pool(unknown=Stranger.STATIC), static=DESK, trunks=trunks)
+
+        told = refusal(known, an_offer(caller=STRANGER), loads=full(busy))
+
+        assert (told.reason, told.number_in) == (reason, ONE.e164)
 
     def test_whose_lease_is_over_is_told_so_unless_strangers_get_more(self) -> None:
         closed = lifecycle.close(a_session(), cool_down=timedelta(0), now=NOW)
@@ -99,6 +141,20 @@ class TestAPin:
         assert found.decision.heard == Heard(Question.PIN, 1, Went.OK)
         assert found.deeds == (ForgetWrong(), Enrol("ses_1", Role.BUYER))
 
+    @pytest.mark.parametrize("why", [R.BLOCKED, R.TRUNK_FULL, R.QUIET_HOURS, R.CALLEE_UNREACHABLE])
+    def test_that_was_right_is_said_to_be_so_where_nobody_is_rung(self, why: RefusalReason) -> None:
+        mine = replace(a_pin(), blocked=why is R.BLOCKED)
+        if why is R.CALLEE_UNREACHABLE:
+            mine = replace(mine, session=replace(mine.session, leases=mine.session.leases[:1]))
+        hours = (QuietHours.of("00:00", "24:00"),) if why is R.QUIET_HOURS else ()
+        callee = Callee("ses_1", Role.SELLER, switches=Switches(quiet_hours=hours))
+        known = facts(pool=self.PINS, by_pin=mine, callee=callee)
+        loads = full("carrier-a" if why is R.TRUNK_FULL else "")
+
+        told = refusal(known, typed("123456", Question.PIN), loads=loads)
+
+        assert (told.reason, told.heard) == (why, Heard(Question.PIN, 1, Went.OK))
+
     def test_enrols_nobody_where_the_pool_does_not_want_it(self) -> None:
         shy = pool(unknown=Stranger.PIN, pin=PinRules(enrol=False))
 
@@ -129,6 +185,7 @@ class TestAPin:
 
         assert isinstance(found.decision, Refusal)
         assert found.decision.reason is R.PIN_LOCKED
+        assert found.decision.heard == Heard(Question.PIN, 3, Went.WRONG)
         assert found.deeds == (CountWrong(3, NOW + PinRules().lock_out),)
 
     def test_counts_over_calls_not_within_one(self) -> None:
@@ -243,6 +300,11 @@ class TestOtherPhones:
         mine = replace(held(a_session()), phone=OLGA, slot=1)
 
         assert refused(facts(mine), an_offer(caller=STRANGER)).reason is R.UNKNOWN_CALLER
+
+    def test_a_phone_enrolled_for_the_one_side_does_not_ring_itself_as_the_other(self) -> None:
+        mine = replace(held(a_session()), phone=PETR, slot=1)
+
+        assert refused(facts(mine), an_offer(caller=PETR)).reason is R.CALLEE_UNREACHABLE
 
     def test_a_number_declared_for_one_call_is_used_up_by_it(self) -> None:
         mine = replace(held(a_session()), phone=STRANGER, slot=2, once=True)
