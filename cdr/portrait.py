@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Connection, Row, Select, Table, and_, or_, select
-from sqlalchemy.sql.expression import ColumnElement
 
 from cdr import records
 from cdr.entries import callee_outcome
@@ -23,6 +22,7 @@ from cdr.wording import wording
 from masking.model import Language
 from masking.outcome import EndedBy
 from storage import audit, call_notes, complaints, erasures, recordings
+from storage.columns import from_ms, to_ms
 from storage.people import Person, phones_of
 from storage.schema import (
     app_credentials,
@@ -31,7 +31,6 @@ from storage.schema import (
     blocks,
     call_log_entries,
     call_ratings,
-    calls,
     listing_numbers,
     participants,
     sessions,
@@ -165,6 +164,22 @@ def _log_entry(row: Row[Any]) -> Item:
     }
 
 
+def _log(conn: Connection, _: Vault, person: Person, after: str) -> Piece:
+    """What is in their logs, one after the other; `after`: in which, and where in its index."""
+    which, at_ms, last = map(int, (after or "0 0 0").split())
+    entry = call_log_entries.c
+    query = select(call_log_entries).where(
+        entry.user_id == person.user_ids[which],
+        entry.at >= from_ms(at_ms),
+        or_(entry.at > from_ms(at_ms), entry.id > last),
+    )
+    rows = conn.execute(query.order_by(entry.at, entry.id).limit(PAGE)).all()
+    further = f"{which + 1} 0 0" if which + 1 < len(person.user_ids) else None
+    if len(rows) == PAGE:
+        further = f"{which} {to_ms(rows[-1].at)} {rows[-1].id}"
+    return Piece([_log_entry(row) for row in rows], further)
+
+
 def _block(row: Row[Any]) -> Item:
     """One that they set. Who blocks them is not theirs to know."""
     return {
@@ -191,7 +206,7 @@ def _credential(row: Row[Any]) -> Item:
 
 def _calls(conn: Connection, _: Vault, person: Person, after: str) -> Piece:
     """Records of what they took part in, and saw; with what was recorded of it."""
-    ids = _call_ids(conn, person, after)
+    ids, further = _call_ids(conn, person, after)
     found = [one for call_id in ids if (one := records.get(conn, call_id)) is not None]
     heard = recordings.of_calls(conn, ids)
     items = [
@@ -200,17 +215,16 @@ def _calls(conn: Connection, _: Vault, person: Person, after: str) -> Piece:
         for side in _sides(one, person)
         if side is EndedBy.CALLER or callee_outcome(one) is not None
     ]
-    return Piece(items, ids[-1] if len(ids) == PAGE else None)
+    return Piece(items, further)
 
 
-def _call_ids(conn: Connection, person: Person, after: str) -> list[str]:
-    theirs: ColumnElement[bool] = or_(
-        calls.c.caller_user_id.in_(person.user_ids),
-        calls.c.callee_user_id.in_(person.user_ids),
-        calls.c.caller_index.in_(person.indexes),
-    )
-    query = select(calls.c.call_id).where(theirs, calls.c.call_id > after)
-    return list(conn.scalars(query.order_by(calls.c.call_id).limit(PAGE)))
+def _call_ids(conn: Connection, person: Person, after: str) -> tuple[list[str], str | None]:
+    """A page of the calls they were on, and where to go on."""
+    at_ms, _, call_id = after.partition(" ")
+    last = (int(at_ms or 0), call_id)
+    places = records.places_of(conn, person.user_ids, person.indexes, last, limit=PAGE)
+    further = "{} {}".format(*places[-1]) if len(places) == PAGE else None
+    return [place[1] for place in places], further
 
 
 def _sides(one: CallRecord, person: Person) -> list[EndedBy]:
@@ -258,7 +272,7 @@ def _call(one: CallRecord, side: EndedBy, heard: recordings.Recording | None) ->
 
 def _notes(conn: Connection, _: Vault, person: Person, after: str) -> Piece:
     """What staff noted of their calls and of them. What is about the other side is not theirs."""
-    ids = _call_ids(conn, person, after)
+    ids, further = _call_ids(conn, person, after)
     found = {one: records.get(conn, one) for one in ids}
     items = [
         item
@@ -268,7 +282,7 @@ def _notes(conn: Connection, _: Vault, person: Person, after: str) -> Piece:
         if side is EndedBy.CALLER or callee_outcome(record) is not None
         for item in _noted(conn, call_id, side)
     ]
-    return Piece(items, ids[-1] if len(ids) == PAGE else None)
+    return Piece(items, further)
 
 
 def _noted(conn: Connection, call_id: str, side: EndedBy) -> list[Item]:
@@ -359,7 +373,7 @@ SECTIONS: Final = (
     Section("sessions", _OF_SESSIONS.read),
     Section("listing_numbers", _whole(listing_numbers, "id", _listing_number).read),
     Section("calls", _calls),
-    Section("call_log", _whole(call_log_entries, "id", _log_entry).read),
+    Section("call_log", _log),
     Section("blocks", _whole(blocks, "id", _block).read),
     Section("ratings", _whole(call_ratings, "call_id", _rating).read),
     Section("notes", _notes),

@@ -34,6 +34,8 @@ from storage.vault import Vault
 _log = logging.getLogger(__name__)
 _TOKEN_BYTES: Final = 8
 _REST_S: Final = 0.2
+_LOOK_BACK: Final = timedelta(minutes=1)  # after which all that is due is looked at again
+_LATE: Final = timedelta(seconds=20)  # so late a row that is due already may come in
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FINAL: Final = frozenset(
     {RecordingFailure.NO_FILE, RecordingFailure.EMPTY, RecordingFailure.UNREADABLE}
@@ -114,6 +116,8 @@ class RecordingKeeper:
         self._wanted = asyncio.Event()
         self._in_hand: set[str] = set()
         self._choosing = asyncio.Lock()
+        self._looked_at: datetime | None = None  # when all that is due was looked at
+        self._done_until: datetime | None = None  # what was due before is done, or not ours
         self.stats = KeeperStats()
 
     def wake(self) -> None:
@@ -169,9 +173,13 @@ class RecordingKeeper:
         async with self._choosing:
             taken = frozenset(self._in_hand)
             now = self._clock()
+            since = self._due_since(now)
             found = await self._db.read(
-                lambda conn: recordings.due(conn, self._house.node, now, 1, without=taken)
+                lambda conn: recordings.due(
+                    conn, self._house.node, now, 1, without=taken, since=since
+                )
             )
+            self._done_until = found[0].due_at if found else now
             if not found:
                 return False
             one = found[0]
@@ -181,6 +189,16 @@ class RecordingKeeper:
         finally:
             self._in_hand.discard(one.call_id)
         return True
+
+    def _due_since(self, now: datetime) -> datetime | None:
+        """From where on to look; None: from the first one on, as every now and then.
+
+        What is before belongs to other nodes, and is much where one of them is away for long.
+        """
+        if self._looked_at is None or abs(now - self._looked_at) >= _LOOK_BACK:
+            self._looked_at = now
+            return None
+        return None if self._done_until is None else self._done_until - _LATE
 
     async def _do(self, one: Recording, encoder: Encoder) -> None:
         match one.state:
@@ -260,7 +278,7 @@ class RecordingKeeper:
             self._on_owed()
             return
         _log.warning("the recording of %s is tried again: %s", one.call_id, why)
-        until = now + timedelta(seconds=pause_s)
+        until = now + min(timedelta(seconds=pause_s), recordings.LONGEST_PAUSE)
         await self._db.write(
             lambda conn: recordings.put_off(conn, one.call_id, until, counts=counts)
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Connection, Row, select, type_coerce
+from sqlalchemy import BigInteger, Connection, Row, or_, select, type_coerce
 
 from cdr.bands import DURATION_EDGES_MS, MOS_EDGES, band, worst_mos
 from cdr.codec import (
@@ -45,6 +45,7 @@ __all__ = [
     "of_keys",
     "page",
     "place_of",
+    "places_of",
     "record_of",
     "recorded",
     "row_of",
@@ -178,6 +179,33 @@ def of_keys(conn: Connection, keys: Sequence[Key]) -> tuple[CallRecord, ...]:
     query = select(calls).where(calls.c.call_id.in_([call_id for _, call_id in keys]))
     found = {row.call_id: row for row in conn.execute(query)}
     return tuple(record_of(found[call_id]) for _, call_id in keys)
+
+
+def places_of(
+    conn: Connection,
+    user_ids: Collection[str],
+    indexes: Collection[bytes],
+    after: Key,
+    *,
+    limit: int,
+) -> list[Key]:
+    """Places of the first calls behind `after` that one of these users or phones was on.
+
+    Each user and phone by its own index: together they would be sorted anew for every page.
+    """
+    at, call_id = _ORDER.columns
+    found: set[Key] = set()
+    for side, values in (
+        (calls.c.caller_user_id, user_ids),
+        (calls.c.callee_user_id, user_ids),
+        (calls.c.caller_index, indexes),
+    ):
+        for value in values:
+            theirs = select(at, call_id).where(side == value, at >= after[0])
+            behind = theirs.where(or_(at > after[0], call_id > after[1]))
+            rows = conn.execute(behind.order_by(at, call_id).limit(limit))
+            found.update((row[0], row[1]) for row in rows)
+    return sorted(found)[:limit]
 
 
 def record_of(row: Row[Any]) -> CallRecord:

@@ -27,6 +27,7 @@ from storage.schema import pools, recordings
 from storage.vault import Vault
 
 RAW_KEPT: Final = timedelta(days=3)  # after a recording has failed, for whoever looks into it
+LONGEST_PAUSE: Final = timedelta(minutes=15)  # what is pending is put off for no longer
 _INSERT: Final = PreparedInsert(recordings)
 _BY_CALL: Final = select(recordings).where(recordings.c.call_id == bindparam("wanted"))
 _RULES: Final = select(pools.c.name, pools.c.rules).where(
@@ -140,15 +141,23 @@ def states(conn: Connection, call_ids: Collection[str]) -> dict[str, State]:
 
 
 def due(
-    conn: Connection, node: str, now: datetime, limit: int, *, without: Collection[str] = ()
+    conn: Connection,
+    node: str,
+    now: datetime,
+    limit: int,
+    *,
+    without: Collection[str] = (),
+    since: datetime | None = None,
 ) -> tuple[Recording, ...]:
-    """What is to be done on `node` by `now`, what waits longest first.
+    """What is to be done on `node` by `now`, what waits longest first; due at or after `since`.
 
     Any node may delete what is ready: it takes no more than destroying the key.
     """
     column = recordings.c
     ours = or_(column.node == node, column.state == State.READY.value)
     wanted = select(recordings).where(and_(column.due_at <= now, ours))
+    if since is not None:
+        wanted = wanted.where(column.due_at >= since)
     if without:
         wanted = wanted.where(column.call_id.not_in(sorted(without)))
     rows = conn.execute(wanted.order_by(column.due_at, column.call_id).limit(limit))
@@ -267,7 +276,8 @@ def waiting(conn: Connection, now: datetime) -> tuple[int, float]:
     """How many are still to be made, and for how long the oldest has waited, in seconds."""
     column = recordings.c
     chosen = select(func.count(), func.min(column.created_at))
-    some = and_(column.due_at.is_not(None), column.state == State.PENDING.value)
+    # Not all that will ever be due: nearly all of that is ready, and kept for months.
+    some = and_(column.due_at <= now + LONGEST_PAUSE, column.state == State.PENDING.value)
     number, oldest = conn.execute(chosen.where(some)).one()
     return number, 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
 
