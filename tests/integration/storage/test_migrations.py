@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.schema import SchemaItem
 
 from storage import migrate, open_database
 from storage.errors import ConstraintViolated, DatabaseCorrupt, DatabaseUnavailable
@@ -43,7 +44,11 @@ async def test_an_empty_database_becomes_what_the_schema_says(url: str) -> None:
     database = open_database(url)
 
     def differences(conn: Connection) -> list[object]:
-        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        def is_here(thing: SchemaItem, *_: object) -> bool:
+            return bool(thing.info.get("dialect", conn.dialect.name) == conn.dialect.name)
+
+        opts = {"compare_type": True, "include_object": is_here}
+        context = MigrationContext.configure(conn, opts=opts)
         return list(compare_metadata(context, metadata))
 
     def partial_indexes(conn: Connection) -> dict[str | None, object]:
@@ -56,7 +61,23 @@ async def test_an_empty_database_becomes_what_the_schema_says(url: str) -> None:
 
     try:
         assert await database.read(differences) == []
+        on_sqlite = {
+            "ix_leases_held": (
+                0,
+                [
+                    "phone_index",
+                    "number_id",
+                    "extension",
+                    "slot",
+                    "since",
+                    "expires_at",
+                    "reserved_until",
+                    "active",
+                ],
+            )
+        }
         assert await database.read(partial_indexes) == {
+            **(on_sqlite if url.startswith("sqlite") else {}),
             "uq_leases_live_or_cooling": (1, ["phone_index", "number_id", "extension"]),
             "uq_leases_pin": (1, ["number_id", "pin"]),
             "ix_leases_over": (0, ["phone_index", "number_id"]),
