@@ -110,11 +110,15 @@ def of_user(conn: Connection, vault: Vault, user_id: str) -> tuple[Erasure, ...]
 
 
 def unfinished(conn: Connection, at_most: int = 100) -> tuple[Erasure, ...]:
-    """Those that run or watch, the oldest first."""
+    """Those that run, then those that watch, the oldest first.
+
+    Many may watch at once, for a day each: none that runs is to wait for them.
+    """
+    watches = erasures.c.state == State.WATCHING.value
     query = (
         select(erasures)
         .where(erasures.c.state.in_((State.RUNNING.value, State.WATCHING.value)))
-        .order_by(erasures.c.requested_at, erasures.c.id)
+        .order_by(watches, erasures.c.requested_at, erasures.c.id)
         .limit(at_most)
     )
     return tuple(map(_erasure, conn.execute(query)))

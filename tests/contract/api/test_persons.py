@@ -15,7 +15,7 @@ from cdr import people as parties
 from cdr.model import CallRecord
 from masking.model import Phone
 from masking.outcome import Outcome
-from storage import audit
+from storage import audit, erasures
 from storage import people as people_rows
 from storage.personal import CLASSIFIED, ERASED_USER
 from storage.schema import call_versions, calls, ledger_days, metadata
@@ -248,6 +248,26 @@ async def test_the_ledger_still_verifies(house: House) -> None:
         return found
 
     assert sorted(set(await house.db.read(judged))) == [("CALLEE", "whole"), ("CALLER", "erased")]
+
+
+async def test_an_erasure_waits_for_none_of_those_that_only_watch(house: House) -> None:
+    vault, now = house.services.vault, house.clock()
+
+    def begin(conn: Connection) -> None:
+        for n in range(101):
+            person = people_rows.Person((f"u-{n}",), ())
+            of = {"new_id": f"era_{n:03}", "asked_by": None, "now": now}
+            begun = erasures.begin(conn, vault, person, **of)  # type: ignore[arg-type]
+            if n < 100:
+                erasures.enter(conn, begun, erasures.State.WATCHING, now)
+
+    await house.db.write(begin)
+    for _ in range(3):
+        await house.db.write(lambda conn: erasure.carry_on(conn, vault, now))
+
+    last = await house.db.read(lambda conn: erasures.get(conn, "era_100"))
+    assert last is not None
+    assert last.state is erasures.State.WATCHING
 
 
 async def test_what_only_a_superseded_version_says_of_a_person_goes_as_well(house: House) -> None:
