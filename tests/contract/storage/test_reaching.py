@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from sqlalchemy import Connection
 
-from masking.caps import NOTHING_TAKEN
-from masking.known import Callee, LookUp, RoutingFacts
-from masking.model import Pool, Role, Session
+from masking.caps import NOTHING_TAKEN, Taken
+from masking.known import AppCaller, Callee, LookUp, RoutingFacts
+from masking.model import Participant, Phone, Pool, Role, Session
 from masking.rules import CapRules, PoolRules
 from masking.switches import DEFAULT_SWITCHES, Account, QuietHours, Switches
-from storage import Database, app_users, apps, blocks, numbers, reaching, routing
+from storage import Database, app_users, apps, blocks, call_tallies, numbers, reaching, routing
 from storage.apps import NewCredential
+from storage.call_tallies import CountedCall
 from storage.routing import Dialling
 from storage.vault import Vault
 from tests.support.statements import queries
-from tests.support.storage import ANNA, BUYER, NOW, SELLER, TRUNK, a_draft, opened, stocked
+from tests.support.storage import ANNA, BUYER, NOW, PETR, SELLER, TRUNK, a_draft, opened, stocked
 
 DEVICE = "app_" + "1" * 26
 UNTIL = NOW + timedelta(hours=12)
@@ -34,6 +37,15 @@ async def device(
 
 async def from_app(db: Database, vault: Vault, session: str, name: str = DEVICE) -> RoutingFacts:
     return await db.read(lambda conn: reaching.app_facts(conn, vault, name, session))
+
+
+async def dialled(db: Database, vault: Vault, session: Session, caller: Phone) -> RoutingFacts:
+    """What is known where a participant dials their number."""
+    (lease,) = [
+        lease for lease in session.leases if session.participant(lease.role).phone == caller
+    ]
+    dialling = Dialling(lease.number.e164, caller, TRUNK.name)
+    return await db.look_up(lambda conn: routing.facts(conn, vault, dialling))
 
 
 async def ready(db: Database, vault: Vault) -> Session:
@@ -123,6 +135,10 @@ async def test_the_callers_choice_is_not_the_callees(db: Database, vault: Vault)
     found = await from_app(db, vault, session.id)
     assert found.callee is not None
     assert (found.callee.switches, found.callee.zone) == (DEFAULT_SWITCHES, UTC)
+    for caller, chosen in ((ANNA, DEFAULT_SWITCHES), (PETR, QUIET)):
+        by_phone = await dialled(db, vault, session, caller)
+        assert by_phone.callee is not None
+        assert by_phone.callee.switches == chosen
 
 
 async def test_where_there_are_caps_it_is_looked_up_what_was_taken(
@@ -140,6 +156,82 @@ async def test_where_there_are_caps_it_is_looked_up_what_was_taken(
     assert callee == Callee(session.id, Role.SELLER, SELLER.user_id, taken=NOTHING_TAKEN)
 
 
+async def test_each_side_has_taken_what_it_took_itself(db: Database, vault: Vault) -> None:
+    session = await ready(db, vault)
+    capped = Pool(session.pool, rules=PoolRules(caps=CapRules(2, 3, 4)))
+    at = NOW - timedelta(minutes=1)
+    people = (BUYER.user_id, SELLER.user_id)
+    rang = [CountedCall(session.id, 0, *people, at, at, answered=False)] * 2
+    elsewhere = CountedCall("ses_other", 0, BUYER.user_id, "u-3", at, at, answered=True)
+    await db.write(lambda conn: call_tallies.count(conn, [*rang, elsewhere]))
+
+    def taken(conn: Connection, caller: Role, pool: Pool) -> Taken:
+        return reaching.look_up(conn, LookUp(session, caller), pool, NOW).taken
+
+    assert await db.read(lambda conn: taken(conn, Role.BUYER, capped)) == Taken(2, 2, 3)
+    assert await db.read(lambda conn: taken(conn, Role.SELLER, capped)) == NOTHING_TAKEN
+    uncapped = Pool(session.pool)
+    assert await db.read(lambda conn: taken(conn, Role.BUYER, uncapped)) == NOTHING_TAKEN
+
+
+async def test_what_is_looked_up_is_the_callees_own_choice(db: Database, vault: Vault) -> None:
+    session = await ready(db, vault)
+    await db.write(lambda conn: app_users.put(conn, SELLER.user_id, QUIET, [], NOW))
+
+    def switches(conn: Connection, caller: Role) -> Switches:
+        return reaching.look_up(conn, LookUp(session, caller), Pool(session.pool), NOW).switches
+
+    assert await db.read(lambda conn: switches(conn, Role.BUYER)) == QUIET
+    assert await db.read(lambda conn: switches(conn, Role.SELLER)) == DEFAULT_SWITCHES
+
+
+async def test_a_zone_that_this_machine_does_not_know_is_utc(db: Database, vault: Vault) -> None:
+    session = await ready(db, vault)
+    lost = replace(QUIET, timezone="Nowhere/At_All")
+    await db.write(lambda conn: app_users.put(conn, SELLER.user_id, lost, [], NOW))
+
+    found = await dialled(db, vault, session, ANNA)
+    assert found.callee is not None
+    assert (found.callee.switches, found.callee.zone) == (lost, UTC)
+
+
+@pytest.mark.parametrize(
+    ("role", "callee"), [(Role.BUYER, SELLER), (Role.SELLER, BUYER)], ids=["buyer", "seller"]
+)
+async def test_a_call_that_was_asked_for_is_of_the_one_and_reaches_the_other(
+    db: Database, vault: Vault, role: Role, callee: Participant
+) -> None:
+    session = await ready(db, vault)
+    await db.write(lambda conn: app_users.put(conn, callee.user_id, QUIET, [], NOW))
+
+    def clicked(conn: Connection, wanted: str, role: Role) -> tuple[RoutingFacts, list[str]]:
+        with queries(conn) as seen:
+            return reaching.clicked_facts(conn, vault, wanted, role), seen
+
+    found, seen = await db.look_up(lambda conn: clicked(conn, session.id, role))
+    assert len(seen) == 1
+    assert found.via_app == AppCaller(session, role, None)
+    assert found.pool is not None
+    assert found.pool.name == session.pool
+    assert found.callee == Callee(
+        session.id, callee.role, callee.user_id, switches=QUIET, zone=ZoneInfo("Asia/Vladivostok")
+    )
+    for wanted, nobody in (("ses_none", role), (session.id, Role.COURIER)):
+        assert (await db.look_up(lambda conn: clicked(conn, wanted, nobody)))[0] == RoutingFacts()  # noqa: B023 (awaited at once)
+
+
+async def test_a_block_forbids_what_was_asked_for_too(db: Database, vault: Vault) -> None:
+    session = await ready(db, vault)
+    await db.write(lambda conn: blocks.block(conn, SELLER.user_id, BUYER.user_id, None, NOW))
+
+    for role in (Role.BUYER, Role.SELLER):
+        found = await db.read(lambda conn: reaching.clicked_facts(conn, vault, session.id, role))  # noqa: B023 (awaited at once)
+        assert found.via_app is not None
+        assert found.via_app.blocked
+    both = await db.read(lambda conn: reaching.in_session(conn, vault, session.id))
+    assert [one.blocked for one in both] == [True, True]
+
+
 async def test_both_sides_of_a_session_are_told_apart(db: Database, vault: Vault) -> None:
     draft: Any = a_draft()
     await stocked(db, vault)
@@ -147,4 +239,7 @@ async def test_both_sides_of_a_session_are_told_apart(db: Database, vault: Vault
 
     found = await db.read(lambda conn: reaching.in_session(conn, vault, session.id))
     assert [one.callee.user_id for one in found] == [BUYER.user_id, SELLER.user_id]
+    assert [(one.session, one.pool.name, one.blocked) for one in found] == [
+        (session, session.pool, False)
+    ] * 2
     assert await db.read(lambda conn: reaching.in_session(conn, vault, "ses_none")) == ()

@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 
 from masking.known import Held
 from masking.model import Phone, Role
+from masking.plan import Asked, Question
 from masking.routing import RoutingFacts
+from masking.trunks import Trunk
 from storage import Database, blocks, routing, sessions
 from storage.routing import Dialling
 from storage.vault import Vault
@@ -34,10 +36,15 @@ STRANGER = Phone("+79031112233")
 
 
 async def facts(
-    db: Database, vault: Vault, number: Phone, caller: Phone | None = ANNA
+    db: Database,
+    vault: Vault,
+    number: Phone,
+    caller: Phone | None = ANNA,
+    asked: Asked | None = None,
+    trunks: tuple[Trunk, ...] = (),
 ) -> RoutingFacts:
-    dialling = Dialling(number, caller, TRUNK.name)
-    return await db.read(lambda conn: routing.facts(conn, vault, dialling))
+    dialling = Dialling(number, caller, TRUNK.name, asked)
+    return await db.read(lambda conn: routing.facts(conn, vault, dialling, trunks=trunks))
 
 
 async def test_a_caller_is_found_with_the_whole_session(db: Database, vault: Vault) -> None:
@@ -89,6 +96,38 @@ async def test_a_number_that_is_none_of_ours_has_no_facts(db: Database, vault: V
     assert await facts(db, vault, Phone("+74950000000")) == RoutingFacts()
 
 
+@pytest.mark.parametrize(
+    ("asked", "digits", "extension"),
+    [
+        (None, "345", ""),
+        (Asked(Question.PIN), "345678", ""),
+        (Asked(Question.EXTENSION), "345", "345"),
+        (Asked(Question.EXTENSION), None, ""),
+        (Asked(Question.WHICH, extension="345"), "1", "345"),
+        (Asked(Question.LISTING, extension="345"), "1", "345"),
+    ],
+)
+def test_the_place_is_what_was_typed_after_the_number(
+    asked: Asked | None, digits: str | None, extension: str
+) -> None:
+    assert Dialling(proxies(1)[0], ANNA, TRUNK.name, asked, digits).extension == extension
+
+
+def test_neither_the_caller_nor_what_they_typed_is_shown() -> None:
+    shown = repr(Dialling(proxies(1)[0], ANNA, TRUNK.name, Asked(Question.PIN), "345678"))
+
+    assert ANNA[1:] not in shown
+    assert "345678" not in shown
+
+
+async def test_the_trunks_are_told_on_whoever_calls(db: Database, vault: Vault) -> None:
+    await stocked(db, vault)
+    number = (await opened(db, vault)).leases[0].number.e164
+
+    for wanted, caller in ((number, ANNA), (number, STRANGER), (Phone("+74950000000"), ANNA)):
+        assert (await facts(db, vault, wanted, caller, trunks=(TRUNK,))).trunks == (TRUNK,)
+
+
 async def test_a_lease_that_is_over_is_still_known_until_another_takes_its_place(
     db: Database, vault: Vault
 ) -> None:
@@ -99,6 +138,7 @@ async def test_a_lease_that_is_over_is_still_known_until_another_takes_its_place
     assert (await facts(db, vault, number)).over is not None
     second = await opened(db, vault, now=NOW + timedelta(seconds=1))
     assert [one.session for one in (await facts(db, vault, number)).held] == [second]
+    assert (await facts(db, vault, number, asked=Asked(Question.PIN))).over is None
     await db.write(lambda conn: sessions.close(conn, second.id, NOW + timedelta(seconds=2)))
 
     found = await facts(db, vault, number)

@@ -26,6 +26,7 @@ from storage.pool_rules import keep_secrets
 from storage.routing import Dialling
 from storage.schema import leases
 from storage.vault import Vault
+from tests.contract.storage.shown import SHARED, always
 from tests.support.statements import queries
 from tests.support.storage import (
     ANNA,
@@ -131,11 +132,12 @@ async def count(
 ) -> int:
     """Count one wrong PIN as a decision does: read, add one, write."""
     known = await number(db)
+    dialling = Dialling(NUMBER, caller, TRUNK.name, PIN, "000000")
 
     def work(conn: Connection) -> int:
         index = None if caller is None else vault.index(caller)
         who = strangers.caller_index(vault, index, TRUNK.name)
-        before = strangers.tries(conn, known, who, locking=now)
+        before = routing.facts(conn, vault, dialling, locking=now).tries
         deed = CountWrong(before.failed + 1, until)
         strangers.count_wrong(conn, known, who, deed, now)
         return deed.failed
@@ -224,9 +226,37 @@ async def test_a_lease_with_an_extension_is_not_taken_for_the_plain_number(
     mine = (leases.c.session_id == session.id) & (leases.c.position == 0)
     await db.write(lambda conn: conn.execute(update(leases).where(mine).values(extension="345")))
 
-    (one,) = (await facts(db, vault, ANNA)).held
+    found = await facts(db, vault, ANNA)
 
-    assert one.lease.extension == "345"
+    assert [one.lease.extension for one in found.held] == ["345"]
+    assert found.callee is None, "who it is shows when digits were typed"
+
+
+async def test_a_pin_is_looked_up_of_one_who_holds_a_lease_by_now(
+    db: Database, vault: Vault
+) -> None:
+    await pooled(db, vault, PINS, size=2)
+    session = await begun(db, vault)
+    await db.write(lambda conn: with_pin(conn, session.id, "415926"))
+
+    found = await facts(db, vault, ANNA, PIN, "415926")
+
+    assert found.by_pin is not None
+    assert (found.by_pin.session.id, found.longest_pin) == (session.id, 6)
+
+
+async def test_that_listings_share_a_number_is_known_at_any_time(
+    db: Database, vault: Vault
+) -> None:
+    await stocked(db, vault, size=1)
+    sharing = Pool("default", rules=PoolRules(listings=SHARED))
+    await db.write(lambda conn: numbers.put_pool(conn, sharing, NOW))
+    draft = ListingDraft(Listing("L-7"), a_person(Role.SELLER, 7), "default", DAY)
+    await db.write(
+        lambda conn: listings.create(conn, vault, draft, new_id="lst_1", now=NOW, entropy=always(7))
+    )
+
+    assert (await facts(db, vault)).shares
 
 
 async def test_what_a_number_shows_is_known_by_the_digits_typed(db: Database, vault: Vault) -> None:
