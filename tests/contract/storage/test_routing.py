@@ -6,16 +6,19 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from masking.known import Held
-from masking.model import Phone, Role
+from masking.listing import ListingDraft
+from masking.model import Listing, Phone, Pool, Role, Session
 from masking.plan import Asked, Question
 from masking.routing import RoutingFacts
 from masking.trunks import Trunk
-from storage import Database, blocks, routing, sessions
+from storage import Database, blocks, listings, numbers, routing, sessions
 from storage.routing import Dialling
+from storage.schema import shown_numbers
 from storage.vault import Vault
+from tests.contract.storage.shown import always
 from tests.support.statements import queries, statements
 from tests.support.storage import (
     ANNA,
@@ -173,9 +176,41 @@ async def test_who_has_no_phone_is_found_through_the_other(db: Database, vault: 
     assert [one.session for one in found.held] == [session]
 
 
-async def test_a_call_to_carry_on_costs_one_statement(db: Database, vault: Vault) -> None:
+async def test_a_lease_counts_on_its_own_number_only(db: Database, vault: Vault) -> None:
     await stocked(db, vault)
     session = await opened(db, vault)
+    lease = session.lease(Role.BUYER)
+    assert lease is not None
+
+    for other in set(proxies(3)) - {lease.number.e164}:
+        found = await facts(db, vault, other)
+        assert found.number is not None
+        assert (found.number.e164, found.held, found.over) == (other, (), None)
+
+
+async def listings_around(db: Database, vault: Vault, session: Session) -> None:
+    """Another pool, whose numbers listings show; one of them showed the session's once."""
+    mine = shown_numbers.c.listing_number_id == "lst_0"
+    once = {"number_id": session.leases[0].number.id, "active": False}
+
+    def work(conn: Connection) -> None:
+        numbers.put_pool(conn, Pool("shop"), NOW)
+        numbers.add_numbers(conn, "shop", TRUNK.name, proxies(9)[-2:], NOW)
+        for n in range(2):
+            draft = ListingDraft(Listing(f"L-{n}"), a_person(Role.SELLER, n), "shop", DAY)
+            listings.create(conn, vault, draft, new_id=f"lst_{n}", now=NOW, entropy=always(n))
+        conn.execute(update(shown_numbers).where(mine).values(once))
+
+    await db.write(work)
+
+
+async def test_a_call_to_carry_on_costs_one_statement_whatever_else_there_is(
+    db: Database, vault: Vault
+) -> None:
+    await stocked(db, vault)
+    session = await opened(db, vault)
+    await opened(db, vault, a_draft(a_person(Role.BUYER, 1), a_person(Role.SELLER, 1)))
+    await listings_around(db, vault, session)
 
     def work(conn: Connection) -> list[str]:
         with queries(conn) as seen:

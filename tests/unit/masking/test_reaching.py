@@ -15,7 +15,7 @@ from masking.known import AppCaller, Callee, LookUp, RoutingFacts
 from masking.load import TrunkLoads, trunks_of
 from masking.model import Card, ChannelPolicy, Listing, Pool, Role, Session
 from masking.plan import Channel, Decision, Offer, Plan, Refusal, RefusalReason
-from masking.reaching import MAX_DEVICES, WAKEABLE
+from masking.reaching import MAX_DEVICES, Way
 from masking.routing import Ruling, decide, rule
 from masking.rules import AppRules, CapRules, PoolRules, PushRules
 from masking.switches import Account, QuietHours, Switches
@@ -173,8 +173,8 @@ class TestWhatIsTried:
     @pytest.mark.parametrize(
         ("push", "until", "wakes"),
         [
-            (PUSH, NOW - WAKEABLE + timedelta(seconds=1), True),
-            (PUSH, NOW - WAKEABLE, False),
+            (PUSH, NOW - timedelta(days=90) + timedelta(seconds=1), True),
+            (PUSH, NOW - timedelta(days=90), False),
             (PUSH, None, False),
             (None, A_LATER_DAY, False),
         ],
@@ -192,6 +192,7 @@ class TestWhatIsTried:
         app, _ = plan(decided(app_facts(callee=seller(devices=devices)))).attempts
 
         assert app.devices == devices[:MAX_DEVICES]
+        assert len(app.devices) == MAX_DEVICES == 8
 
     def test_the_policy_chooses_the_channels(self) -> None:
         there = seller(devices=(PHONE,))
@@ -310,6 +311,12 @@ class TestTheCard:
 
     def test_where_no_app_is_rung_there_is_none(self) -> None:
         assert plan(decided(app_facts())).card is None
+
+
+def test_the_way_that_a_caller_came_does_not_show_them() -> None:
+    way = Way(ANNA, CARRIER_A, (CARRIER_A,), POOL, TrunkLoads(), NOW)
+
+    assert ANNA[1:] not in repr(way)
 
 
 def test_a_ruling_of_an_app_is_never_a_question() -> None:

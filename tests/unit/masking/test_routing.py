@@ -236,6 +236,14 @@ class TestACallThatThePlatformAskedFor:
         assert trunks_tried(decision) == ["carrier-b"]
         assert refusal(self.FACTS, self.offer(), loads=full("carrier-a")).reason is R.TRUNK_FULL
 
+    def test_holds_no_channel_where_the_first_one_was_rung_in_the_app(self) -> None:
+        one = replace(self.FACTS, trunks=(replace(CARRIER_A, max_channels=1), CARRIER_B))
+
+        decision = decided(one, replace(self.offer(), trunk=""))
+
+        assert isinstance(decision, Plan)
+        assert trunks_tried(decision) == ["carrier-b", "carrier-a"]
+
     def test_does_not_ring_the_phone_that_was_rung_first(self) -> None:
         session = a_session()
         buyer, seller = session.participants
