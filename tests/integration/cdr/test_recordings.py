@@ -53,6 +53,19 @@ async def test_a_talk_becomes_one_encrypted_file_with_the_sides_apart(keeping: K
     assert (await keeping.told(), keeping.owed) == (["recording.ready"], 1)
 
 
+async def test_a_recording_of_which_is_heard_late_is_made_within_a_minute(keeping: Keeping) -> None:
+    """What was due before is looked at now and then only: a node that is away leaves much."""
+    keeping.now += timedelta(minutes=5)
+    assert not await keeping.step()
+    await keeping.call()  # due five minutes ago
+    assert not await keeping.step()
+
+    keeping.now += timedelta(minutes=1)
+
+    assert await keeping.step()
+    assert (await keeping.of()).state is RecordingState.READY
+
+
 async def test_what_is_kept_when_its_time_is_over_is_deleted_and_that_is_proved(
     keeping: Keeping,
 ) -> None:

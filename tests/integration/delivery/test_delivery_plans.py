@@ -105,6 +105,18 @@ async def test_handing_out_sending_and_tidying_scan_nothing(lite: Post) -> None:
         assert any(index in step for step in planned.steps)
 
 
+async def test_what_waits_and_what_was_given_up_is_counted_over_all_webhooks(post: Post) -> None:
+    assert await post.db.read(lambda conn: deliveries.counts(conn, START)) == (0, 0, 0.0)
+    one, another = [await post.webhook(f"http://127.0.0.1:{port}/") for port in (8, 9)]
+    minute = timedelta(minutes=1)
+    some = [(State.PENDING, START - minute), (State.DEAD, START), (State.DELIVERED, START)]
+    await post.db.write(lambda conn: fill(conn, one, some))
+    more = [(State.PENDING, START), (State.DEAD, START - DAY), (State.PENDING, START)]
+    await post.db.write(lambda conn: fill(conn, another, more, first=9))
+
+    assert await post.db.read(lambda conn: deliveries.counts(conn, START)) == (3, 2, 60.0)
+
+
 async def test_what_was_delivered_before_costs_a_probe_nothing(lite: Post) -> None:
     webhook = await lite.webhook("http://127.0.0.1:9/")
     some = [(State.PENDING, START), (State.DEAD, START), (State.DEAD, START)]
@@ -130,31 +142,31 @@ def forgetting(
     )
 
 
-async def forgotten(lite: Post, at_most: int) -> tuple[int, Ended | None]:
+async def forgotten(post: Post, at_most: int) -> tuple[int, Ended | None]:
     """Forget all that may be, in pieces; in how many, and how far that is."""
     after: Ended | None = None
     for pieces in range(1, 1000):
-        done = await lite.db.write(forgetting(after, at_most))
+        done = await post.db.write(forgetting(after, at_most))
         after = done.after
         if not done.more:
             return pieces, after
     raise AssertionError("it never ends")
 
 
-async def test_deliveries_forgotten_in_pieces_are_those_whose_time_is_over(lite: Post) -> None:
-    webhook = await lite.webhook("http://127.0.0.1:9/")
+async def test_deliveries_forgotten_in_pieces_are_those_whose_time_is_over(post: Post) -> None:
+    webhook = await post.webhook("http://127.0.0.1:9/")
     states = (State.DELIVERED, State.DEAD, State.PENDING, State.DEAD)
     rows = [(states[n % 4], START - (n % 40) * DAY - (n // 80) * DAY / 7) for n in range(160)]
-    await lite.db.write(lambda conn: fill(conn, webhook, rows))
+    await post.db.write(lambda conn: fill(conn, webhook, rows))
     kept = [
         n
         for n, (state, at) in enumerate(rows, 1)
         if state is State.PENDING or at >= START - (KEPT if state is State.DELIVERED else KEPT_DEAD)
     ]
 
-    pieces, _ = await forgotten(lite, 3)
+    pieces, _ = await forgotten(post, 3)
 
-    left = await lite.db.read(
+    left = await post.db.read(
         lambda conn: list(conn.scalars(select(delivery_rows.c.id).order_by(delivery_rows.c.id)))
     )
     assert left == kept
@@ -173,10 +185,10 @@ async def test_what_was_given_up_is_passed_over_once(lite: Post) -> None:
     assert again * 20 < anew
 
 
-async def test_notices_forgotten_in_pieces_are_those_nobody_needs(lite: Post) -> None:
-    webhook = await lite.webhook("http://127.0.0.1:9/")
+async def test_notices_forgotten_in_pieces_are_those_nobody_needs(post: Post) -> None:
+    webhook = await post.webhook("http://127.0.0.1:9/")
     rows = [(State.DELIVERED, START - (n % 9) * DAY) for n in range(90)]
-    await lite.db.write(lambda conn: fill(conn, webhook, rows))
+    await post.db.write(lambda conn: fill(conn, webhook, rows))
 
     def vary(conn: Connection) -> None:
         deliveries_of = delivery_rows.c.notice_id
@@ -184,19 +196,19 @@ async def test_notices_forgotten_in_pieces_are_those_nobody_needs(lite: Post) ->
         conn.execute(update(outbox).where(outbox.c.id % 10 == 1).values(sequence=None))
         conn.execute(update(outbox).where(outbox.c.id % 10 == 2).values(stream_due=True))
 
-    await lite.db.write(vary)
+    await post.db.write(vary)
     before = START - 4 * DAY
     kept = [
         n for n, (_, at) in enumerate(rows, 1) if at >= before or n % 3 == 0 or n % 10 in (1, 2)
     ]
     after, pieces = 0, 0
     while pieces == 0 or after:
-        done = await lite.db.write(
+        done = await post.db.write(
             lambda conn, after=after: dispatch.forget(conn, before, after=after, at_most=9)  # type: ignore[misc]
         )
         after, pieces = done.after, pieces + 1
 
-    left = await lite.db.read(
+    left = await post.db.read(
         lambda conn: list(conn.scalars(select(outbox.c.id).order_by(outbox.c.id)))
     )
     assert left == kept
