@@ -245,7 +245,7 @@ async def test_a_pin_is_looked_up_of_one_who_holds_a_lease_by_now(
     assert (found.by_pin.session.id, found.longest_pin) == (session.id, 6)
 
 
-async def test_that_listings_share_a_number_is_known_at_any_time(
+async def test_listings_share_a_number_until_they_end_or_for_ever_without_a_time(
     db: Database, vault: Vault
 ) -> None:
     await stocked(db, vault, size=1)
@@ -256,6 +256,10 @@ async def test_that_listings_share_a_number_is_known_at_any_time(
         lambda conn: listings.create(conn, vault, draft, new_id="lst_1", now=NOW, entropy=always(7))
     )
 
+    dialling = Dialling(NUMBER, STRANGER, TRUNK.name)
+    over = await db.read(lambda conn: routing.facts(conn, vault, dialling, now=NOW + 2 * DAY))
+
+    assert not over.shares
     assert (await facts(db, vault)).shares
 
 
