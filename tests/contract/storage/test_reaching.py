@@ -21,7 +21,18 @@ from storage.call_tallies import CountedCall
 from storage.routing import Dialling
 from storage.vault import Vault
 from tests.support.statements import queries
-from tests.support.storage import ANNA, BUYER, NOW, PETR, SELLER, TRUNK, a_draft, opened, stocked
+from tests.support.storage import (
+    ANNA,
+    BUYER,
+    NOW,
+    PETR,
+    SELLER,
+    TRUNK,
+    a_draft,
+    a_person,
+    opened,
+    stocked,
+)
 
 DEVICE = "app_" + "1" * 26
 UNTIL = NOW + timedelta(hours=12)
@@ -49,7 +60,17 @@ async def dialled(db: Database, vault: Vault, session: Session, caller: Phone) -
 
 
 async def ready(db: Database, vault: Vault) -> Session:
+    """A session, after one of other people who take no calls in the app, and beside a pool."""
     await stocked(db, vault)
+    others = a_draft(a_person(Role.BUYER, 1), a_person(Role.SELLER, 1), conversation="chat-1")
+    await opened(db, vault, others)
+
+    def work(conn: Connection) -> None:
+        numbers.put_pool(conn, Pool("other"), NOW)
+        for one in others.participants:
+            app_users.put(conn, one.user_id, Switches(in_app_calls=False), ["L-42"], NOW)
+
+    await db.write(work)
     return await opened(db, vault)
 
 
@@ -65,6 +86,17 @@ async def test_a_participants_device_finds_its_session(db: Database, vault: Vaul
     assert found.callee == Callee(session.id, Role.SELLER, SELLER.user_id)
     assert found.pool is not None
     assert found.pool.name == session.pool
+
+
+async def test_either_of_the_two_may_call_from_a_device(db: Database, vault: Vault) -> None:
+    session = await ready(db, vault)
+    await device(db, SELLER.user_id)
+    await db.write(lambda conn: app_users.put(conn, BUYER.user_id, QUIET, [], NOW))
+
+    found = await from_app(db, vault, session.id)
+    assert found.via_app == AppCaller(session, Role.SELLER, UNTIL)
+    assert found.callee is not None
+    assert (found.callee.role, found.callee.switches) == (Role.BUYER, QUIET)
 
 
 async def test_a_strangers_device_finds_what_it_finds_of_no_session(
@@ -185,9 +217,62 @@ async def test_what_is_looked_up_is_the_callees_own_choice(db: Database, vault: 
     assert await db.read(lambda conn: switches(conn, Role.SELLER)) == DEFAULT_SWITCHES
 
 
-async def test_a_zone_that_this_machine_does_not_know_is_utc(db: Database, vault: Vault) -> None:
+async def test_of_one_who_is_not_stored_nothing_was_chosen(db: Database, vault: Vault) -> None:
+    session = replace(await ready(db, vault), id="ses_none")
+    wanted = LookUp(session, Role.BUYER)
+
+    found = await db.read(lambda conn: reaching.look_up(conn, wanted, Pool(session.pool), NOW))
+    assert found == Callee("ses_none", Role.SELLER, SELLER.user_id)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        Switches(in_app_calls=False),
+        Switches(in_app_calls=True),
+        Switches(Account.COMPANY),
+        replace(QUIET, account=Account.PRIVATE, in_app_calls=None),
+        DEFAULT_SWITCHES,
+    ],
+)
+async def test_every_choice_is_told_as_it_was_made(
+    db: Database, vault: Vault, chosen: Switches
+) -> None:
     session = await ready(db, vault)
-    lost = replace(QUIET, timezone="Nowhere/At_All")
+    await db.write(lambda conn: app_users.put(conn, SELLER.user_id, chosen, [], NOW))
+
+    found = await dialled(db, vault, session, ANNA)
+    assert found.callee is not None
+    assert found.callee.switches == chosen
+    assert found.callee.switches.account is chosen.account
+    assert found.callee.zone == (ZoneInfo(chosen.timezone) if chosen.timezone else UTC)
+
+
+@pytest.mark.parametrize(("user", "listing"), [(SELLER, "L-43"), (BUYER, "L-42")])
+async def test_only_the_callees_own_choice_of_this_listing_opts_in(
+    db: Database, vault: Vault, user: Participant, listing: str
+) -> None:
+    session = await ready(db, vault)
+    company = Switches(Account.COMPANY)
+
+    def choose(conn: Connection) -> None:
+        app_users.put(conn, SELLER.user_id, company, [], NOW)
+        app_users.put(conn, user.user_id, company, [listing], NOW)
+
+    await db.write(choose)
+    wanted = LookUp(session, Role.BUYER)
+    at_once = await dialled(db, vault, session, ANNA)
+    later = await db.read(lambda conn: reaching.look_up(conn, wanted, Pool(session.pool), NOW))
+    assert at_once.callee is not None
+    assert (at_once.callee.opted_in, later.opted_in) == (False, False)
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/At_All", "../UTC", "Europe"])
+async def test_a_zone_that_this_machine_does_not_know_is_utc(
+    db: Database, vault: Vault, zone: str
+) -> None:
+    session = await ready(db, vault)
+    lost = replace(QUIET, timezone=zone)
     await db.write(lambda conn: app_users.put(conn, SELLER.user_id, lost, [], NOW))
 
     found = await dialled(db, vault, session, ANNA)

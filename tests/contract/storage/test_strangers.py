@@ -109,6 +109,7 @@ async def test_a_pin_is_known_by_number_while_its_lease_is_active(
     )
     assert (await facts(db, vault, asked=PIN, digits="415927")).by_pin is None
     assert (await facts(db, vault, asked=PIN, digits="")).by_pin is None
+    assert (await facts(db, vault, None, Asked(Question.EXTENSION), "415926")).by_pin is None
     assert (await facts(db, vault)).by_pin is None, "nobody typed it"
     other = Dialling(proxies(2)[1], STRANGER, TRUNK.name, PIN, "415926")
     assert (await db.read(lambda conn: routing.facts(conn, vault, other))).by_pin is None
