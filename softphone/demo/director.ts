@@ -7,31 +7,36 @@ import { Audible } from "./audible";
 import * as backend from "./backend";
 import { Mobile } from "./mobile";
 import {
-  busy, callView, phone, phones, ROLES, type Card, type Kind, type Lang, type Role, type State,
-  type Store, type Switches,
+  busy, callView, phone, phones, ROLES, type Kind, type Lang, type Role, type State, type Store,
+  type Switches,
 } from "./model";
 import { prepareRadio } from "./radio";
 import { APP_ENDINGS, cardOf, complete } from "./reading";
 import type { Sound } from "./sound";
 import { story } from "./story";
+import { Told } from "./told";
 
-const ENDED_MS = 2600;
 const RETRY_MS = 1500;
-const RECORDS_AGAIN_MS = [300, 1200];
 
 export class Director implements Acts {
   private readonly elements: Record<string, HTMLAudioElement> = {};
   private readonly audible: Audible;
+  private readonly told: Told;
   private apps: Partial<Record<Role, App>> = {};
   private mobiles: Partial<Record<Role, Mobile>> = {};
   private readonly feed = new backend.Feed();
-  private fading = new Map<string, ReturnType<typeof setTimeout>>();
 
   constructor(
     private readonly store: Store,
     private readonly audio: Sound,
   ) {
     this.audible = new Audible(audio, this.elements);
+    this.told = new Told({
+      state: () => this.state,
+      set: (work) => { this.set(work); },
+      deafen: (key) => { audio.deafen(key); },
+      refresh: () => { this.refresh(); },
+    });
   }
 
   private get state(): State {
@@ -113,17 +118,17 @@ export class Director implements Acts {
   private makeApp(role: Role): App {
     const key = `app-${role}`;
     const app: App = new App(role, this.element(key), {
-      registered: (on) => { if (this.apps[role] === app) this.registered("app", role, on); },
-      rings: (call) => { this.rings("app", role, call.card?.name ?? "", cardOf(call)); },
-      progress: () => { this.phase("app", role, "ringing"); },
-      up: () => { this.up("app", role); },
+      registered: (on) => { if (this.apps[role] === app) this.told.registered("app", role, on); },
+      rings: (call) => { this.told.rings("app", role, call.card?.name ?? "", cardOf(call)); },
+      progress: () => { this.told.phase("app", role, "ringing"); },
+      up: () => { this.told.up("app", role); },
       stream: (stream) => { this.audio.hear(key, stream); },
       quality: (mos, good) => { this.set((state) => { const call = state.apps[role].call; if (call) Object.assign(call, { mos, offered: call.offered && !good }); }); },
-      loss: (share) => { this.lost(role, share); },
+      loss: (share) => { this.told.lost(role, share); },
       offered: () => { this.set((state) => { const call = state.apps[role].call; if (call?.phase === "up" && !call.moving) call.offered = true; }); },
-      handover: (result) => { this.handedOver(role, result); },
+      handover: (result) => { this.told.handedOver(role, result); },
       missed: () => { this.refresh(); },
-      ended: (reason) => { this.ended("app", role, APP_ENDINGS[reason] ?? "failed"); },
+      ended: (reason) => { this.told.ended("app", role, APP_ENDINGS[reason] ?? "failed"); },
     }, role === "buyer");
     return app;
   }
@@ -131,93 +136,17 @@ export class Director implements Acts {
   private makeMobile(role: Role, line: backend.MobileLine): Mobile {
     const key = `mobile-${role}`;
     const mobile: Mobile = new Mobile(line, this.element(key), {
-      registered: (on) => { if (this.mobiles[role] === mobile) this.registered("mobile", role, on); },
-      rings: (number) => { this.rings("mobile", role, number, null); },
-      progress: () => { this.phase("mobile", role, "ringing"); },
-      up: () => { this.up("mobile", role); },
+      registered: (on) => { if (this.mobiles[role] === mobile) this.told.registered("mobile", role, on); },
+      rings: (number) => { this.told.rings("mobile", role, number, null); },
+      progress: () => { this.told.phase("mobile", role, "ringing"); },
+      up: () => { this.told.up("mobile", role); },
       stream: (stream) => { this.audio.hear(key, stream); },
-      ended: (why) => { this.ended("mobile", role, why); },
+      ended: (why) => { this.told.ended("mobile", role, why); },
     });
     return mobile;
   }
 
   // -- what the phones tell --------------------------------------------------------------------
-
-  private registered(kind: Kind, role: Role, on: boolean): void {
-    this.set((state) => {
-      const view = phones(state, kind)[role];
-      if (on) view.power = "on";
-      else if (view.power === "on") view.power = "joining";
-      if (state.status === "starting" && ROLES.every((one) => state.apps[one].power !== "joining" && state.mobiles[one].power !== "joining"))
-        state.status = "ready";
-    });
-  }
-
-  private rings(kind: Kind, role: Role, shows: string, card: Card | null): void {
-    this.unfade(kind, role);
-    this.set((state) => {
-      const view = phones(state, kind)[role];
-      view.pushed = null;
-      view.call = callView("in", "incoming", shows, card);
-    });
-  }
-
-  private phase(kind: Kind, role: Role, phase: "ringing"): void {
-    this.set((state) => {
-      const call = phones(state, kind)[role].call;
-      if (call?.direction === "out" && (call.phase === "calling" || call.phase === "preparing")) call.phase = phase;
-    });
-  }
-
-  private up(kind: Kind, role: Role): void {
-    this.set((state) => {
-      const call = phones(state, kind)[role].call;
-      if (!call) return;
-      call.phase = "up";
-      call.upAt ??= Date.now();
-      if (kind === "mobile" && state.apps[role].call?.moving) state.moved = true;
-    });
-  }
-
-  private ended(kind: Kind, role: Role, why: string): void {
-    const key = `${kind}-${role}`;
-    this.audio.deafen(key);
-    this.set((state) => {
-      const call = phones(state, kind)[role].call;
-      if (!call) return;
-      const moved = kind === "app" && call.moving && state.mobiles[role].call?.phase === "up";
-      call.ending = moved ? "moved" : why;
-      state.last = call.upAt !== null ? "ended" : why === "missed" || role === "seller" ? "missed" : "ended";
-      if (kind === "mobile" && !moved && state.apps[role].call?.moving) Object.assign(state.apps[role].call, { moving: false, offered: false });
-      call.phase = "ended";
-      if (ROLES.every((one) => busy(state, one) === null)) Object.assign(state, { moved: false, sealed: false });
-    });
-    this.unfade(kind, role);
-    this.fading.set(key, setTimeout(() => { this.set((state) => {
-      const view = phones(state, kind)[role];
-      if (view.call?.phase === "ended") view.call = null;
-    }); }, ENDED_MS));
-    for (const wait_ms of RECORDS_AGAIN_MS) setTimeout(() => { this.refresh(); }, wait_ms);
-  }
-
-  // In steps, so that the phone is not drawn again every second.
-  private lost(role: Role, share: number): void {
-    const step = Math.round(share * 20) / 20;
-    if (this.state.apps[role].call?.loss === step) return;
-    this.set((state) => { const call = state.apps[role].call; if (call) call.loss = step; });
-  }
-
-  private unfade(kind: Kind, role: Role): void {
-    clearTimeout(this.fading.get(`${kind}-${role}`));
-  }
-
-  private handedOver(role: Role, result: string): void {
-    this.set((state) => {
-      const call = state.apps[role].call;
-      if (result === "done") state.moved = true;
-      else if (call) Object.assign(call, { moving: false, offered: false });
-    });
-  }
 
   private pushed(push: backend.Push): void {
     const { role } = push;
@@ -253,7 +182,7 @@ export class Director implements Acts {
     const app = this.apps.buyer;
     if (!app || busy(this.state, "buyer") !== null) return;
     this.audio.wake();
-    this.unfade("app", "buyer");
+    this.told.unfade("app", "buyer");
     const { name, rating } = this.state.people.seller;
     const card = { name, rating, listing: this.state.listing.title };
     this.set((state) => {
@@ -276,7 +205,7 @@ export class Director implements Acts {
       this.set((state) => { if (state.apps.buyer.call) state.apps.buyer.call.phase = "calling"; });
       await app.dial(this.state.sessionId, this.audio.mouth("buyer"));
     } catch {
-      this.ended("app", "buyer", "failed");
+      this.told.ended("app", "buyer", "failed");
     }
   }
 
@@ -300,9 +229,9 @@ export class Director implements Acts {
     }
     this.audio.wake();
     const { name, rating } = this.state.people.buyer;
-    this.unfade("app", "seller");
+    this.told.unfade("app", "seller");
     this.set((state) => { state.apps.seller.call = callView("out", "calling", name, { name, rating, listing: state.listing.title }); });
-    app.dial(this.state.sessionId, this.audio.mouth("seller")).catch(() => { this.ended("app", "seller", "failed"); });
+    app.dial(this.state.sessionId, this.audio.mouth("seller")).catch(() => { this.told.ended("app", "seller", "failed"); });
   }
 
   seen(): void {
@@ -316,7 +245,7 @@ export class Director implements Acts {
     const number = complete(typed);
     if (!mobile || mobile.busy || this.state.mobiles[role].power !== "on") return;
     this.audio.wake();
-    this.unfade("mobile", role);
+    this.told.unfade("mobile", role);
     this.set((state) => { state.mobiles[role].call = callView("out", "calling", number); });
     mobile.dial(number, this.audio.mouth(role));
   }
@@ -331,7 +260,7 @@ export class Director implements Acts {
   hangUp(kind: Kind, role: Role): void {
     const call = phones(this.state, kind)[role].call;
     if (kind === "mobile") this.mobiles[role]?.hangUp();
-    else if (call?.phase === "preparing") this.ended("app", role, "cancelled");
+    else if (call?.phase === "preparing") this.told.ended("app", role, "cancelled");
     else this.apps[role]?.hangUp();
   }
 
@@ -343,7 +272,7 @@ export class Director implements Acts {
 
   toPhone(role: Role): void {
     this.set((state) => { const call = state.apps[role].call; if (call) Object.assign(call, { moving: true, offered: false }); });
-    this.apps[role]?.toPhone().catch(() => { this.handedOver(role, "refused"); });
+    this.apps[role]?.toPhone().catch(() => { this.told.handedOver(role, "refused"); });
   }
 
   stay(role: Role): void {
