@@ -86,6 +86,8 @@ async def test_a_participants_device_finds_its_session(db: Database, vault: Vaul
     assert found.callee == Callee(session.id, Role.SELLER, SELLER.user_id)
     assert found.pool is not None
     assert found.pool.name == session.pool
+    other = await from_app(db, vault, session.id, "app_" + "0" * 26)
+    assert other == RoutingFacts(), "another device is nobody, whoever else has one"
 
 
 async def test_either_of_the_two_may_call_from_a_device(db: Database, vault: Vault) -> None:
