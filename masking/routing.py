@@ -220,7 +220,8 @@ def _clicked(offer: Offer, facts: RoutingFacts, loads: Loads, now: datetime) -> 
     if via is None or via.session.id != offer.called or via.role is not offer.clicked:
         return Ruling(_refusal(Tell(RefusalReason.SESSION_CLOSED), pool))
     caller = via.session.participant(via.role).phone
-    rang = next((one for one in facts.trunks if one.name == offer.trunk), None)  # may bring none
+    # We rang them: unlike in `trunk_of`, their trunk need not be one that brings calls.
+    rang = next((one for one in facts.trunks if one.name == offer.trunk), None)
     way = Way(caller, rang, facts.trunks, pool, loads, now)
     found = _in_session(_Call(offer.call_id, None, way, facts.callee), via)
     return found if isinstance(found, LookUp) else Ruling(found)
