@@ -17,7 +17,6 @@ from sqlalchemy import Connection
 from cdr import call_log, corrections, cut_calls, history, ledger_rows, records, staging
 from cdr.corrections import Corrected
 from cdr.errors import CheckpointMoved, VersionMoved
-from cdr.staging import OpenCall
 from storage import (
     analytics,
     call_tallies,
@@ -81,19 +80,29 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a batch leaves behind that is still being written: the next is prepared meanwhile."""
+    """What batches leave behind that are still being written: the next is prepared meanwhile.
 
-    staged: Mapping[str, OpenCall]
-    over: frozenset[str]  # calls that are staged no longer
+    Whether they are written already makes no difference: what is said of a call here counts.
+    """
+
+    staged: Mapping[str, Mapping[str, Any]]  # calls' events, as they are staged then
+    over: frozenset[str]  # calls that are staged no longer, unless they are among `staged`
     recorded: frozenset[str]  # calls that have their record then
 
     @classmethod
     def of(cls, batch: Batch) -> Self:
         """What `batch`, which must be a plain one, leaves."""
         return cls(
-            {row["call_id"]: staging.opened(row["events"]) for row in batch.staged},
+            {row["call_id"]: row["events"] for row in batch.staged},
             frozenset(batch.over),
             frozenset(row["call_id"] for row, _ in batch.calls),
+        )
+
+    def then(self, later: Self) -> Self:
+        """What is left once the batches of `later` are written behind these."""
+        kept = {call: events for call, events in self.staged.items() if call not in later.over}
+        return type(self)(
+            kept | dict(later.staged), self.over | later.over, self.recorded | later.recorded
         )
 
 

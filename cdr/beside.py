@@ -1,4 +1,4 @@
-"""Prepares batches in a process beside the ingester's own, while the batch before is written.
+"""Prepares batches in a process beside the ingester's own, while those before are written.
 
 For an ingester that is far behind: reading, folding and joining take twice the time that writing
 takes, and there is another core. It is a help and nothing else: whatever becomes of the process,
@@ -13,7 +13,7 @@ import asyncio
 import logging
 import pickle
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,7 +45,7 @@ class Setting:
 class Question:
     """What is to be prepared."""
 
-    lines: Sequence[bytes]
+    raw: bytes  # lines of the event file
     now: datetime
     before: Before
 

@@ -74,18 +74,16 @@ class Preparer:
         assert self._setting is not None
         assert self._vault is not None
         assert self._db is not None
-        setting, vault = self._setting, self._vault
-        parsed: Parsed = parse(question.lines, setting.node)
-        batch = await self._db.read(
-            lambda conn: prepare_ahead(
-                conn,
-                vault,
-                setting.node,
-                parsed.rows,
-                question.now,
-                question.before,
-                app_host=setting.app_host,
-            )
+        setting = self._setting
+        parsed: Parsed = parse(question.raw.split(b"\n"), setting.node)
+        batch = await prepare_ahead(
+            self._db,
+            self._vault,
+            setting.node,
+            parsed.rows,
+            question.now,
+            question.before,
+            app_host=setting.app_host,
         )
         if batch is None:
             return None

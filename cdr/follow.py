@@ -36,7 +36,12 @@ class Chunk:
 
     file: str  # which file, see `_identify`
     end: int  # the checkpoint once the lines are kept
-    lines: tuple[bytes, ...]
+    raw: bytes  # the lines, without the last line feed
+
+    @property
+    def lines(self) -> list[bytes]:
+        """Each without its line feed."""
+        return self.raw.split(b"\n")
 
 
 @dataclass(slots=True)
@@ -235,7 +240,7 @@ class Follower:
         raw = os.pread(file.fd, min(most, left), position)
         end = raw.rfind(b"\n") + 1
         if end:
-            return Chunk(file.file, position + end, tuple(raw[: end - 1].split(b"\n")))
+            return Chunk(file.file, position + end, raw[: end - 1])
         if len(raw) < most:
             return None  # nothing, or a last line still being written
         return self._overlong(file, position + len(raw))
@@ -251,7 +256,7 @@ class Follower:
             if found >= 0:
                 end = position + found + 1
                 tail = os.pread(file.fd, _ROW_BYTES, end - _ROW_BYTES)
-                return Chunk(file.file, end, (tail[:-1],))
+                return Chunk(file.file, end, tail[:-1])
             if not raw:
                 break
             position += len(raw)

@@ -14,14 +14,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from cdr import staging
-from cdr.batch import Batch, Before, Counts, keep
-from cdr.beside import Beside, Prepared, Question
-from cdr.errors import CdrError, CheckpointMoved, SpoolUnreadable
+from cdr.ahead import Ahead
+from cdr.batch import Batch, Counts, keep
+from cdr.beside import Beside, Prepared
+from cdr.errors import CdrError, CheckpointMoved
 from cdr.events import parse
 from cdr.follow import Chunk, Follower
 from cdr.prepare import prepare
@@ -31,9 +33,6 @@ from storage.errors import StorageError
 from storage.vault import Vault
 
 _log = logging.getLogger(__name__)
-# Batches prepared beside without a stop. SQLite's log begins anew only when a commit meets no
-# reader, and who prepares ahead reads all the time: without stops the log would outgrow the file.
-_MOST_AHEAD = 8
 _SWEEP = timedelta(minutes=10)  # between looks for calls whose end was lost, and for old files
 
 
@@ -75,17 +74,9 @@ class IngestStats:
     conflicts: int = 0  # batches that another ingester had kept
     failures: int = 0  # batches that could not be kept, and were tried again
     rereads: int = 0  # files read again from the start
-    lag_bytes: int = 0  # written, not read yet
+    lag_bytes: int = 0  # written, not kept yet
     lag_s: float = 0.0  # how old the newest row kept was, while there was more to read; else 0
     failing: str | None = None  # error_id of what keeps it from going on; None: all is well
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A batch that is to be written next."""
-
-    chunk: Chunk | None  # what it was made of
-    prepared: Prepared
 
 
 class Ingester:
@@ -116,8 +107,7 @@ class Ingester:
         self._beside = beside
         self._turn = 0
         self._follower: Follower | None = None  # None: where to go on must be asked first
-        self._ready: _Ready | None = None  # the next batch, where it was prepared beside
-        self._ahead_in_row = 0
+        self._ahead = Ahead(beside, clock)
         self._busy = asyncio.Lock()
         self._stats = IngestStats()
         self._swept_at: datetime | None = None
@@ -167,6 +157,7 @@ class Ingester:
 
     async def close(self) -> None:
         """Let go of what helped."""
+        await self._ahead.drop()
         if self._beside is not None:
             await self._beside.close()
 
@@ -179,16 +170,17 @@ class Ingester:
             try:
                 return await self._step()
             except BaseException as error:
-                self._follower = self._ready = None  # whether it was kept is not known: ask
+                self._follower = None  # whether it was kept is not known: ask
+                await self._ahead.drop()
                 if isinstance(error, CheckpointMoved):
                     self._stats = replace(self._stats, conflicts=self._stats.conflicts + 1)
                 raise
 
     async def _step(self) -> bool:
         follower = self._follower or await self._resume()
-        ready, self._ready = self._ready, None
+        ready = await self._ahead.take()
         if ready is not None:
-            await self._keep(follower, ready)
+            await self._keep(follower, ready.chunk, ready.prepared)
             self._follower = follower
             return True
         now = self._clock()
@@ -240,55 +232,31 @@ class Ingester:
                 break
             await self._write(batch, None)
         if chunk is not None or not batch.empty:
+            if chunk is not None:
+                follower.passed(chunk)
             prepared = Prepared(batch, len(parsed.rows), parsed.garbage, newest_us)
-            await self._keep(follower, _Ready(chunk, prepared))
+            await self._keep(follower, chunk, prepared)
         else:
             self._kept(follower, 0, 0, None)
 
-    async def _keep(self, follower: Follower, ready: _Ready) -> None:
-        """Write a batch; the next one is prepared beside meanwhile, where there is much to read."""
-        chunk, prepared = ready.chunk, ready.prepared
-        if chunk is not None:
-            follower.passed(chunk)
-        ahead = self._ahead(follower, prepared.batch)
-        try:
-            await self._write(prepared.batch, None if chunk is None else (chunk.file, chunk.end))
-            self._ready = None if ahead is None else await ahead
-        finally:
-            if ahead is not None:
-                ahead.cancel()
-                await asyncio.wait([ahead])
+    async def _keep(self, follower: Follower, chunk: Chunk | None, prepared: Prepared) -> None:
+        """Write the batch made of `chunk`, which the follower is behind; then count it.
+
+        Where there is much to read, those that follow are prepared beside meanwhile.
+        """
+        self._ahead.begin(follower, prepared.batch, partial(self._far_behind, follower))
+        await self._write(prepared.batch, None if chunk is None else (chunk.file, chunk.end))
         self._kept(follower, prepared.rows, prepared.garbage, prepared.newest_us)
 
-    def _ahead(self, follower: Follower, batch: Batch) -> asyncio.Task[_Ready | None] | None:
-        """The next batch in the making; None: not now, or not beside."""
-        beside, settings = self._beside, self._settings
-        if beside is None or not batch.plain:
-            return None
-        if self._ahead_in_row == _MOST_AHEAD:
-            self._ahead_in_row = 0
-            return None
+    def _far_behind(self, follower: Follower, beside: Beside) -> bool:
+        """Whether the next batch is to be prepared beside, and can be."""
+        settings = self._settings
         far = settings.behind_bytes if beside.running else settings.far_behind_bytes
         if follower.lag_bytes < far:
-            return None
+            return False
         if self._sweep_due(self._clock()) or follower.live_bytes > settings.rotate_bytes:
-            return None  # between two batches that follow at once nothing else is done
-        if not beside.ready(self._node, settings.app_host):
-            return None
-        self._ahead_in_row += 1
-        return asyncio.create_task(self._prepared_beside(beside, follower, Before.of(batch)))
-
-    async def _prepared_beside(
-        self, beside: Beside, follower: Follower, before: Before
-    ) -> _Ready | None:
-        try:
-            chunk = await asyncio.to_thread(follower.read)
-        except SpoolUnreadable:
-            return None  # the next step will say so
-        if chunk is None:
-            return None
-        prepared = await beside.prepare(Question(chunk.lines, self._clock(), before))
-        return None if prepared is None else _Ready(chunk, prepared)
+            return False  # between batches that follow at once nothing else is done
+        return beside.ready(self._node, settings.app_host)
 
     async def _write(self, batch: Batch, checkpoint: tuple[str, int] | None) -> None:
         turn = self._turn
@@ -336,8 +304,8 @@ class Ingester:
 
     def _kept(self, follower: Follower, rows: int, garbage: int, newest_us: int | None) -> None:
         stats = self._stats
-        lag_s = 0.0
-        if newest_us is not None and follower.lag_bytes:
+        lag_bytes, lag_s = follower.lag_bytes + self._ahead.waiting_bytes, 0.0
+        if newest_us is not None and lag_bytes:
             lag_s = max(0.0, (micros(self._clock()) - newest_us) / 1e6)
         if stats.failing:
             _log.info("ingest of node %s goes on", self._node)
@@ -346,7 +314,7 @@ class Ingester:
             rows=stats.rows + rows,
             garbage=stats.garbage + garbage,
             rereads=stats.rereads + follower.take_rereads(),
-            lag_bytes=follower.lag_bytes,
+            lag_bytes=lag_bytes,
             lag_s=lag_s,
             failing=None,
         )

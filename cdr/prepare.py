@@ -1,7 +1,7 @@
 """Event rows in, everything that has to be written because of them out: a `cdr.batch.Batch`.
 
 Reads and decides; writes nothing. Nobody else may keep a batch of the same node between this and
-the writing, but for the one whose outcome was told as `before`.
+the writing, but for those whose outcome was told as `before`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from cdr.events import EventKind, EventRow
 from cdr.fold import Cut, CutReason, Stray, Unfinished, fold
 from cdr.model import CallRecord
 from cdr.notices import notices_of
+from cdr.people import Parties
 from cdr.reckoned import counted, ended
-from cdr.recording_rows import rows_of
+from cdr.recording_rows import RecordingRows, rows_of
 from cdr.times import micros, microseconds, moment
 from cdr.ways_back import WaysBack
-from storage import numbers, outbox
+from storage import Database, numbers, outbox
 from storage.analytics import Tally
+from storage.call_tallies import CountedCall
 from storage.errors import SealBroken
 from storage.vault import Vault, key_of
 
@@ -45,6 +47,7 @@ class _Work:
 
     node: str
     now: datetime
+    app_host: str  # of the addresses that apps dial, as told to the platform
     touched: Mapping[str, Sequence[EventRow]]  # what came, by call
     open: dict[str, staging.OpenCall]
     recorded: frozenset[str]  # of these calls
@@ -136,7 +139,7 @@ def prepare(
     `app_host`: of the addresses that apps dial, as told to the platform. With `give_up`, calls
     unheard of for so long that their end must be lost are closed as well.
     """
-    work = _begun(conn, node, rows, now)
+    work = _begun(conn, node, rows, now, app_host)
     lives = _ends_of_lives(conn, node, rows)
     complete = True
     if lives:
@@ -157,11 +160,11 @@ def prepare(
                 work.settle_late(settled, (), settled.cut)
     if complete:
         work.settle_all(lives)
-    return _written(conn, vault, work, now, app_host, complete=complete)
+    return _batch(vault, work, _asked(conn, vault, work), complete=complete)
 
 
-def prepare_ahead(
-    conn: Connection,
+async def prepare_ahead(
+    db: Database,
     vault: Vault,
     node: str,
     rows: Sequence[EventRow],
@@ -170,15 +173,17 @@ def prepare_ahead(
     *,
     app_host: str = "",
 ) -> Batch | None:
-    """The same while the batch `before` these rows is being written, seen by `conn` or not yet.
+    """The same while the batches `before` these rows are being written, seen or not yet.
 
-    None: it has to be prepared once that one is written, for the node was started in between.
+    None: it has to be prepared once those are written, for the node was started in between.
+    Reads twice and shortly: SQLite's log cannot be copied beyond what a reader sees.
     """
     if any(row.kind is EventKind.NODE_START for row in rows):
         return None
-    work = _begun(conn, node, rows, now, before)
+    work = await db.read(lambda conn: _begun(conn, node, rows, now, app_host, before))
     work.settle_all(())
-    return _written(conn, vault, work, now, app_host, complete=True)
+    known = await db.read(lambda conn: _asked(conn, vault, work))
+    return _batch(vault, work, known, complete=True)
 
 
 def _begun(
@@ -186,6 +191,7 @@ def _begun(
     node: str,
     rows: Sequence[EventRow],
     now: datetime,
+    app_host: str,
     before: Before | None = None,
 ) -> _Work:
     by_channel: dict[str, list[EventRow]] = {}
@@ -198,9 +204,10 @@ def _begun(
     recorded = records.recorded(conn, touched.keys() - staged.keys())
     if before is not None:
         staged = {call: kept for call, kept in staged.items() if call not in before.over}
-        staged |= {call: before.staged[call] for call in before.staged.keys() & touched.keys()}
+        left = before.staged.keys() & touched.keys()
+        staged |= {call: staging.opened(before.staged[call]) for call in left}
         recorded |= before.recorded & touched.keys()
-    return _Work(node, now, touched, staged, recorded, cut_calls.load(conn, recorded))
+    return _Work(node, now, app_host, touched, staged, recorded, cut_calls.load(conn, recorded))
 
 
 def _folded(
@@ -255,32 +262,51 @@ def _bounded(rows: Iterable[EventRow]) -> list[EventRow]:
     return [row for row in ordered if row.kind not in final][: MOST_ROWS - len(ends)] + ends
 
 
-def _written(
-    conn: Connection, vault: Vault, work: _Work, now: datetime, app_host: str, *, complete: bool
-) -> Batch:
-    sessions = {record.session_id for record in work.records if record.session_id}
-    known = people.parties_of(conn, sessions)
-    back = WaysBack(conn, work.records, known, now, app_host)
-    ours = _numbers_of_ours(conn, (*work.records, *work.late))
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database says of the calls that are to be recorded."""
+
+    parties: Mapping[str, Parties]  # by session
+    back: WaysBack
+    ours: frozenset[str]  # numbers, of those that were dialled for no session
+    recordings: RecordingRows
+    counted: tuple[CountedCall, ...]
+    corrected: tuple[Corrected, ...]
+
+
+def _asked(conn: Connection, vault: Vault, work: _Work) -> _Known:
+    new, now = work.records, work.now
+    parties = people.parties_of(conn, {one.session_id for one in new if one.session_id})
+    ours = _numbers_of_ours(conn, (*new, *work.late))
+    return _Known(
+        parties,
+        WaysBack(conn, new, parties, now, work.app_host),
+        ours,
+        rows_of(conn, new, parties, now),
+        tuple(counted(conn, new, parties)),
+        _corrected(conn, [_cleaned(vault, late, ours)[0] for late in work.late]),
+    )
+
+
+def _batch(vault: Vault, work: _Work, known: _Known, *, complete: bool) -> Batch:
+    now = work.now
     calls: list[dict[str, Any]] = []
     measured = Tally()
     entries: list[dict[str, Any]] = []
     log: list[dict[str, Any]] = []
     owed: list[dict[str, Any]] = []
     for folded in work.records:
-        record = folded
-        record, intact = _cleaned(vault, record, ours)
+        record, intact = _cleaned(vault, folded, known.ours)
         work.broken_seals += not intact
-        parties = known.get(record.session_id or "")
+        parties = known.parties.get(record.session_id or "")
         calls.append(records.row_of(record, now, parties))
         counting.count_new(measured, record, parties)
-        owed.extend(map(outbox.row_of, notices_of(record, parties, back.of(record))))
+        back = known.back.of(record)
+        owed.extend(map(outbox.row_of, notices_of(record, parties, back)))
         if parties is not None:
             entries.append(history_row(record, parties))
             log.extend(log_rows(record, parties))
-    recorded = rows_of(conn, work.records, known, now)
-    owed.extend(map(outbox.row_of, recorded.notices))
-    corrected = _corrected(conn, [_cleaned(vault, late, ours)[0] for late in work.late])
+    owed.extend(map(outbox.row_of, known.recordings.notices))
     return Batch(
         complete=complete,
         day=ledger.day_of(now),
@@ -289,18 +315,23 @@ def _written(
         history=tuple(entries),
         log=tuple(log),
         owed=tuple(owed),
-        recordings=recorded.rows,
+        recordings=known.recordings.rows,
         ended=tuple(ended(work.records)),
-        counted=tuple(counted(conn, work.records, known)),
+        counted=known.counted,
         staged=tuple(work.staged),
         over=tuple(work.over),
         cut=tuple(work.cut),
-        corrected=corrected,
+        corrected=known.corrected,
         forgotten=tuple(work.forgotten),
         now=now,
-        app_host=app_host,
+        app_host=work.app_host,
         counts=Counts(
-            len(calls), work.repeated, work.strays, work.surplus, work.broken_seals, len(corrected)
+            recorded=len(calls),
+            repeated=work.repeated,
+            strays=work.strays,
+            surplus=work.surplus,
+            broken_seals=work.broken_seals,
+            corrected=len(known.corrected),
         ),
     )
 

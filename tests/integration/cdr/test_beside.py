@@ -63,10 +63,7 @@ def ingester(world: World, beside: Beside | None, db: Database | None = None) ->
     return Ingester(db or world.db, world.vault, world.spool, world.node, clock, how, beside=beside)
 
 
-async def test_what_is_prepared_beside_is_what_is_prepared_in_turn(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cdr.ingest._MOST_AHEAD", 1_000)
+async def test_what_is_prepared_beside_is_what_is_prepared_in_turn(world: World) -> None:
     many(world)
     in_turn = ingester(world, None)
     await in_turn.drain()
@@ -83,20 +80,6 @@ async def test_what_is_prepared_beside_is_what_is_prepared_in_turn(
     assert beside.made < beside.asked  # not where the node was started
     for figure in ("rows", "garbage", "recorded", "repeated", "strays"):
         assert getattr(ahead.stats, figure) == getattr(in_turn.stats, figure), figure
-
-
-async def test_now_and_then_nobody_reads_while_a_batch_is_written(small_world: World) -> None:
-    """Else SQLite's log would never begin anew."""
-    world = small_world
-    world.append(b"".join(interleaved([call(n) for n in range(300)])))
-    beside = Here(world)
-    ahead = ingester(world, beside)
-    in_row, longest = 0, 0
-    while await ahead.step():
-        in_row = in_row + 1 if ahead._ready is not None else 0
-        longest = max(longest, in_row)
-    assert ahead.stats.recorded == 300
-    assert longest == 8
 
 
 async def test_killed_at_every_statement_while_the_next_batch_is_made(small_world: World) -> None:
@@ -223,9 +206,9 @@ async def test_what_the_child_says_of_an_error_holds_nothing_of_it(tmp_path: Pat
         path = tmp_path / "vault.key"
         Vault.from_file(path)
         setting = Setting(f"sqlite:///{tmp_path / 'empty.db'}", path, "n0123456789ab", "")
-        lines = b"".join(interleaved([call(1)])).splitlines()
-        no_tables = Question(lines, None, None)  # type: ignore[arg-type]
-        no_bytes = Question(["a row with +79161234567"], None, None)  # type: ignore[arg-type, list-item]
+        raw = b"".join(interleaved([call(1)]))
+        no_tables = Question(raw, None, None)  # type: ignore[arg-type]
+        no_bytes = Question("a row with +79161234567", None, None)  # type: ignore[arg-type]
         answers = await asyncio.to_thread(
             lambda: [
                 pickle.loads(preparer.answer(pickle.dumps(one)))  # noqa: S301
