@@ -137,6 +137,7 @@ ROUTES: Final = (
         search_export,
         roles=READERS,
         body=CallsExportIn,
+        body_optional=True,
         answers=_MEDIA,
         description=_ABOUT,
     ),

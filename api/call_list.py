@@ -77,6 +77,7 @@ ROUTES: Final = (
         search_calls,
         roles=READERS,
         body=CallsSearchIn,
+        body_optional=True,
         answers=CallPage,
         description=f"As a list of calls, and by `phone`, which no address may hold. {_ABOUT}",
     ),

@@ -122,6 +122,7 @@ ROUTES: Final = (
         resend_dead,
         roles=LOOK,
         body=ResendIn,
+        body_optional=True,
         answers=Resent,
         status=202,
         parameters=(WEBHOOK_ID,),

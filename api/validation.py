@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Any, Final, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -20,7 +20,20 @@ from api.schemas.patterns import HINTS
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+_TIME_AND_BLANK: Final = re.compile(r"[0-9]{4}-[0-9-]{5}[Tt][0-9:.]{8,18} [0-9]{2}:[0-9]{2}")
 MAX_ERRORS: Final = 20  # more of them help nobody
+# Where pydantic's own words speak of its insides.
+_OURS: Final = MappingProxyType(
+    {
+        "too_short": "must have {min_length} or more items",
+        "too_long": "must have at most {max_length} items",
+        "string_too_short": "must have {min_length} or more characters",
+        "string_too_long": "must have at most {max_length} characters",
+        "union_tag_invalid": "its {discriminator} must be one of {expected_tags}",
+        "datetime_parsing": "is no moment that there is: check month, day, hour and second",
+        "datetime_from_date_parsing": "is no moment that there is: check month, day, hour, second",
+    }
+)
 _PRINTABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 
@@ -41,11 +54,16 @@ def parse_query(model: type[ModelT], pairs: Sequence[tuple[str, str]]) -> ModelT
     if len(values) != len(pairs):
         twice = next(name for name in values if sum(name == other for other, _ in pairs) > 1)
         raise ValidationFailed(errors=[FieldError(_shown(twice), "give this parameter once")])
-    values = {name: value for name, value in values.items() if value}
+    values = {name: _with_plus(value) for name, value in values.items() if value}
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise ValidationFailed(errors=list(_fields(model, values, error))) from None
+
+
+def _with_plus(value: str) -> str:
+    """A time with its offset as it was meant: an unescaped plus in an address means a blank."""
+    return value.replace(" ", "+") if _TIME_AND_BLANK.fullmatch(value) else value
 
 
 def _refusal(
@@ -118,6 +136,8 @@ def _advice(model: type[BaseModel], details: ErrorDetails, location: Sequence[in
             return str(context["error"])  # our own words
         case "string_unicode":
             return "must be text that can be encoded in UTF-8"
+        case kind if kind in _OURS:
+            return _OURS[kind].format_map(context)
         case _:
             return _sentence(details["msg"])
 

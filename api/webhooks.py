@@ -296,6 +296,7 @@ ROUTES: Final = (
         rotate_secret,
         roles=_MANAGE,
         body=SecretIn,
+        body_optional=True,
         answers=WebhookMade,
         status=201,
         parameters=(WEBHOOK_ID,),

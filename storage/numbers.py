@@ -125,11 +125,12 @@ def add_numbers(
             for e164 in some
         ]
         added += conn.execute(statement.values(rows)).rowcount
-        elsewhere = select(numbers.c.id).where(
+        elsewhere = select(numbers.c.e164).where(
             numbers.c.e164.in_(some), (numbers.c.pool != pool) | (numbers.c.trunk != trunk)
         )
-        if conn.execute(elsewhere.limit(1)).first() is not None:
-            raise NumberTaken(field="numbers")
+        taken = conn.execute(elsewhere.limit(1)).scalar()
+        if taken is not None:
+            raise NumberTaken(field=f"numbers[{e164s.index(taken)}]")
     if added:
         _rise(conn, schema.pools.c.name == pool, now)
     return Added(added=added, already=len(wanted) - added)

@@ -73,7 +73,10 @@ class PoolNotFound(NotFound):
 
     error_id = "pool_not_found"
     title = "No such pool"
-    advice = "Add numbers to the pool first (POST /v1/numbers), or PUT /v1/pools/{name}."
+    advice = (
+        "Add numbers to the pool first (POST /v1/numbers), or PUT /v1/pools/{name}; "
+        "a name is 1 to 32 of a-z, 0-9 and -."
+    )
 
 
 class NumberNotFound(NotFound):

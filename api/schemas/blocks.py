@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.schemas.common import IdField, In, Moment, Out, PageQuery
 from api.schemas.patterns import TEXT
+from api.schemas.texts import refuse_any_phone
 
 
 class BlockIn(In):
@@ -16,7 +17,14 @@ class BlockIn(In):
 
     user_id: IdField = Field(description="Who blocks", examples=["u-2"])
     blocked_user_id: IdField = Field(description="Whose calls are refused", examples=["u-1"])
-    reason: Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT)] | None = None
+    reason: (
+        Annotated[
+            str,
+            Field(min_length=1, max_length=200, pattern=TEXT),
+            AfterValidator(refuse_any_phone),
+        ]
+        | None
+    ) = Field(default=None, description="For people, and no phone")
 
     @model_validator(mode="after")
     def _two(self) -> Self:

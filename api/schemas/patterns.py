@@ -44,7 +44,7 @@ HINTS: Final = {
     CATEGORY: "use up to four words of letters and digits, with one of . _ / - between two",
     TEXT: "leave out control characters, line breaks and direction overrides",
     HOST: "give an IP address or a DNS name",
-    WEB_URL: "give an absolute URL that begins with https://",
+    WEB_URL: "give an absolute URL, in ASCII, that begins with https://",
     COUNTRY: "give an ISO 3166-1 code of two capitals, for example RU",
     USERNAME: "use 1 to 64 of letters, digits and _ . + @ -",
     CREDENTIAL: "use 1 to 128 of letters, digits and _ . + @ : / = ! ~ * , ^ % & ( ) -",

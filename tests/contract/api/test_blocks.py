@@ -48,6 +48,7 @@ async def test_ids_with_unusual_characters_make_the_whole_round(house: House) ->
         ({"blocked_user_id": ""}, "blocked_user_id"),
         ({"reason": ""}, "reason"),
         ({"reason": "r" * 201}, "reason"),
+        ({"reason": "calls from 8 (916) 123-45-67"}, "reason"),
         ({"until": "2027"}, "until"),
     ],
 )

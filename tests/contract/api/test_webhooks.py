@@ -206,6 +206,14 @@ async def test_all_dead_letters_are_sent_again(house: House) -> None:
     assert (await house.ask("POST", f"/v1/webhooks/{NONE}/resend", {})).status == 404
 
 
+async def test_where_every_field_may_be_left_out_so_may_the_body(house: House) -> None:
+    new = await made(house)
+    assert (await house.ask("POST", f"/v1/webhooks/{new['id']}/resend")).status == 202
+    assert (await house.ask("POST", f"/v1/webhooks/{new['id']}/secret")).status == 201
+    assert (await house.ask("POST", "/v1/calls/search")).status == 200
+    assert (await house.ask("POST", "/v1/calls/export")).status == 200
+
+
 async def test_a_test_is_owed_to_that_webhook(house: House) -> None:
     new = await made(house)
     await made(house)

@@ -59,8 +59,9 @@ async def test_a_number_of_another_pool_or_trunk_is_not_taken_over(
     await db.write(lambda conn: trunks.add(conn, vault, other, NOW))
     one, two = proxies(2)
 
-    with pytest.raises(NumberTaken):
+    with pytest.raises(NumberTaken) as refused:
         await add(db, two, one, pool="other")
+    assert refused.value.field == "numbers[1]", "among thousands it is told which"
     with pytest.raises(NumberTaken):
         await db.write(
             lambda conn: numbers.add_numbers(conn, "default", other.name, [two, one], NOW)
