@@ -19,11 +19,12 @@ from telephony.ami import (
     Login,
     connect,
 )
-from telephony.app_config import AUTH_CACHE, CACHES, STRANGER
+from telephony.app_config import AOR_CACHE, AUTH_CACHE, CACHES, STRANGER
 from telephony.app_rows import is_app
 from telephony.errors import TrunksNotTaken
 from telephony.layout import Identity
 from telephony.render import AGENT_USER
+from telephony.trunks import unasked
 
 __all__ = ["Agent", "open_agent"]
 
@@ -158,9 +159,10 @@ class Agent:
         )
 
     async def _forget(self, names: Sequence[str], deadline_s: float) -> None:
-        """Drop what is cached under these names; a trunk's credentials are named after it."""
+        """Drop what is cached under these names; what else a trunk has is named after it."""
         wanted = [(cache, name) for name in names for cache in CACHES]
-        wanted += [(AUTH_CACHE, f"{name}-auth") for name in names if not is_app(name)]
+        for trunk in (name for name in names if not is_app(name)):
+            wanted += [(AUTH_CACHE, f"{trunk}-auth"), (AOR_CACHE, unasked(trunk))]
         actions = [
             Action("SorceryMemoryCacheExpireObject", (("Cache", cache), ("Object", name)))
             for cache, name in wanted

@@ -17,6 +17,7 @@ from telephony.app_rows import REALM, AppServing, Family
 from telephony.layout import Doors, NodeSettings
 
 __all__ = [
+    "AOR_CACHE",
     "AUTH_CACHE",
     "CACHES",
     "STRANGER",
@@ -28,7 +29,8 @@ __all__ = [
 ]
 
 AUTH_CACHE = "res_pjsip/auth"
-CACHES = ("res_pjsip/endpoint", AUTH_CACHE, "res_pjsip/aor")
+AOR_CACHE = "res_pjsip/aor"
+CACHES = ("res_pjsip/endpoint", AUTH_CACHE, AOR_CACHE)
 """Asterisk's names for what it keeps of apps it has asked for."""
 
 _KEPT_S = 3600

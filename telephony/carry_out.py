@@ -32,6 +32,7 @@ from masking.recording import Taping
 from telephony.alphabet import CARD_PIECE, DEVICE, DIAL, NAME_LENGTH, SAFE
 from telephony.ami import Action
 from telephony.errors import PlanUnusable
+from telephony.trunks import called_over
 
 __all__ = [
     "MAX_STEPS",
@@ -169,13 +170,13 @@ def _steps(attempt: Attempt, plan: Plan) -> Iterator[Pairs]:
     channel = ("M_CH", attempt.channel.value)
     match attempt.channel:
         case Channel.GSM:
-            for step in attempt.steps:
+            for left, step in enumerate(attempt.steps, start=1 - len(attempt.steps)):
                 if not (DIAL.fullmatch(step.dial) and DIAL.fullmatch(step.caller_id)):
                     raise PlanUnusable("a step's number is not made of digits")
                 yield [
                     channel,
                     ("M_TR", step.trunk),
-                    ("M_TO", f"{step.dial}@{step.trunk}"),
+                    ("M_TO", called_over(step.trunk, step.dial, last=not left)),
                     ("M_ID", step.caller_id),
                     ("M_RG", str(attempt.ring_s)),
                 ]

@@ -17,6 +17,7 @@ from masking.plan import Attempt, CallerCard, Channel
 from telephony.alphabet import CARD_PIECE, DEVICE, DIAL, NAME_LENGTH, SAFE, SESSION
 from telephony.ami import Action
 from telephony.errors import PlanUnusable
+from telephony.trunks import called_over
 
 __all__ = ["CardText", "NewLeg", "Ring", "hang_up_leg", "originate", "rings"]
 
@@ -42,6 +43,7 @@ class Ring:
     shown: str  # the caller id: a proxy number of ours; to an app the session's id
     dial: str = field(default="", repr=False)  # the phone, as the trunk spells it
     card: CallerCard | CardText | None = None
+    last: bool = False  # no trunk is left after this one
 
 
 def rings(attempt: Attempt, session_id: str, card: CallerCard | None) -> tuple[Ring, ...]:
@@ -49,7 +51,14 @@ def rings(attempt: Attempt, session_id: str, card: CallerCard | None) -> tuple[R
     match attempt.channel:
         case Channel.GSM:
             return tuple(
-                Ring(Channel.GSM, step.trunk, attempt.ring_s, step.caller_id, step.dial)
+                Ring(
+                    Channel.GSM,
+                    step.trunk,
+                    attempt.ring_s,
+                    step.caller_id,
+                    step.dial,
+                    last=step is attempt.steps[-1],
+                )
                 for step in attempt.steps
             )
         case Channel.APP:
@@ -105,7 +114,7 @@ def _target(ring: Ring) -> str:
         case Channel.GSM:
             if not (DIAL.fullmatch(ring.dial) and _TRUNK.fullmatch(ring.via)):
                 raise PlanUnusable("a phone is made of digits, and a trunk has a name")
-            return f"PJSIP/{ring.dial}@{ring.via}"
+            return f"PJSIP/{called_over(ring.via, ring.dial, last=ring.last)}"
         case Channel.APP:
             if not DEVICE.fullmatch(ring.via):
                 raise PlanUnusable("a device's name is none of ours")

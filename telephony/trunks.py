@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from masking.trunks import AuthType, Transport, Trunk
 from telephony.discreet import DISCREET
 from telephony.errors import BadTrunk
 
-__all__ = ["check", "render"]
+__all__ = ["called_over", "check", "render", "unasked"]
 
 CODECS = frozenset({"alaw", "ulaw", "g722", "gsm", "opus", "g729"})
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -35,11 +36,30 @@ def render(trunks: Iterable[Trunk], *, media_address: str | None = None) -> str:
     Raises BadTrunk for a value that Asterisk would read as something else.
     """
     parts = [_HEAD]
+    enabled = []
     for trunk in sorted(trunks, key=lambda trunk: trunk.name):
         check(trunk)
         if trunk.enabled:
-            parts.extend(_sections(trunk, media_address))
+            enabled.append(trunk)
+    homes = Counter(one.host for one in enabled if one.inbound and not challenges(one))
+    for trunk in enabled:
+        parts.extend(_sections(trunk, media_address, alone=homes[trunk.host] == 1))
     return "\n".join(parts)
+
+
+def unasked(trunk: str) -> str:
+    """The name of a trunk's second aor, which is asked no OPTIONS; no trunk's holds a `_`."""
+    return f"{trunk}_unasked"
+
+
+def called_over(trunk: str, number: str, *, last: bool) -> str:
+    """Return what Dial and Originate are given behind `PJSIP/` to reach a number over a trunk.
+
+    Asterisk sends nothing to a contact that left an OPTIONS unanswered, which is quick where
+    another trunk is left. Over the last one the call is tried all the same: a carrier need not
+    answer OPTIONS, and may have come back since.
+    """
+    return f"{number}@{trunk}/{unasked(trunk)}" if last else f"{number}@{trunk}"
 
 
 def check(trunk: Trunk) -> None:
@@ -86,9 +106,11 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _sections(trunk: Trunk, media_address: str | None) -> Iterator[str]:
+def _sections(trunk: Trunk, media_address: str | None, *, alone: bool) -> Iterator[str]:
+    """`alone`: no other trunk is known by this one's host."""
     yield _section(trunk.name, "endpoint", _endpoint(trunk, media_address))
     yield _section(trunk.name, "aor", _aor(trunk))
+    yield _section(unasked(trunk.name), "aor", [("contact", _uri(trunk))])
     if trunk.auth.type is AuthType.DIGEST:
         yield _section(
             f"{trunk.name}-auth",
@@ -100,7 +122,7 @@ def _sections(trunk: Trunk, media_address: str | None) -> Iterator[str]:
             ],
         )
     if trunk.inbound:
-        yield _section(f"{trunk.name}-identify", "identify", _identify(trunk))
+        yield _section(f"{trunk.name}-identify", "identify", _identify(trunk, alone=alone))
     if trunk.auth.register:
         yield _section(f"{trunk.name}-registration", "registration", _registration(trunk))
 
@@ -164,7 +186,7 @@ def _uri(trunk: Trunk) -> str:
     return f"sip:{host}:{trunk.port}{parameters}"
 
 
-def _identify(trunk: Trunk) -> Iterator[tuple[str, str]]:
+def _identify(trunk: Trunk, *, alone: bool) -> Iterator[tuple[str, str]]:
     yield "endpoint", trunk.name
     if challenges(trunk):
         # The challenge goes to everyone; only this name in the answer leads to this trunk.
@@ -173,12 +195,20 @@ def _identify(trunk: Trunk) -> Iterator[tuple[str, str]]:
         return
     # SRV names are another host's business; the port is named.
     yield "srv_lookups", "no"
-    # A TCP connection comes from a port of the moment.
-    if trunk.transport is Transport.TCP:
+    # A TCP connection comes from a port of the moment. So do calls of a carrier simulated on this
+    # machine, with an address for itself; 127.0.0.1 is everybody's, apps come from there.
+    if trunk.transport is Transport.TCP or (alone and _is_simulated(trunk.host)):
         yield "match", trunk.host
     else:
         host = f"[{trunk.host}]" if ":" in trunk.host else trunk.host
         yield "match", f"{host}:{trunk.port}"
+
+
+def _is_simulated(host: str) -> bool:
+    if not _is_address(host):
+        return False
+    address = ipaddress.ip_address(host)
+    return address.is_loopback and host not in ("127.0.0.1", "::1")
 
 
 def _registration(trunk: Trunk) -> Iterator[tuple[str, str]]:

@@ -251,7 +251,8 @@ METHODS = ("INVITE", "OPTIONS", "REGISTER", "SUBSCRIBE", "MESSAGE", "PUBLISH", "
 
 
 async def test_a_stranger_gets_nothing_worth_having(world: World) -> None:
-    """From another address, or another port of a known one: alike for every number and method."""
+    """From another address, or where the port tells trunks apart from another one: alike."""
+    await world.maskline.add_trunk("beside", world.here.host, 5999)
     for host in (tap_host(), world.here.host):
         async with await Tap.open(world.maskline.sip_address, host) as stranger:
             before = len(world.rows())

@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import cast
 
 from telephony.trunk_answers import TrunkAnswers
+from tests.integration.telephony import sipp
 from tests.integration.telephony.conftest import CALLEE_HOST, CALLER_HOST, IN, OUT, SPARE, Bench
 
 _COPIED = (b"via:", b"from:", b"to:", b"call-id:", b"cseq:")
 
 
 class _Answering(asyncio.DatagramProtocol):
-    """Answers every request with 200 (RFC 3261, 8.2.6), as long as it is told to."""
+    """Answers OPTIONS with 200 (RFC 3261, 8.2.6), as long as it is told to; and is always busy."""
 
     def __init__(self) -> None:
         self.silent = False
@@ -26,10 +27,12 @@ class _Answering(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         assert self._transport is not None
-        if self.silent or not data.startswith(b"OPTIONS "):
+        called = data.startswith(b"INVITE ")
+        if not called and (self.silent or not data.startswith(b"OPTIONS ")):
             return
         kept = [line for line in data.split(b"\r\n") if line.lower().startswith(_COPIED)]
-        lines = [b"SIP/2.0 200 OK", *kept, b"Content-Length: 0", b"", b""]
+        status = b"SIP/2.0 486 Busy Here" if called else b"SIP/2.0 200 OK"
+        lines = [status, *kept, b"Content-Length: 0", b"", b""]
         self._transport.sendto(b"\r\n".join(lines), addr)
 
 
@@ -65,6 +68,24 @@ async def test_it_is_known_which_trunks_answer_and_which_fell_silent(bench: Benc
         await until({good.name: False, bad.name: False})
         answering.silent = False
         await until({good.name: True, bad.name: False})
+
+
+async def test_the_last_trunk_is_called_though_it_left_options_unanswered(bench: Bench) -> None:
+    asked = replace(OUT, options_interval_s=600)
+    async with bench.node() as node, bench.controller(node) as controller:
+        watched = TrunkAnswers(controller.link, lambda: [asked])
+        for port in (OUT.port, OUT.port + 1):  # it moves: what Asterisk keeps of it is forgotten
+            await node.apply_trunks([IN, replace(asked, port=port)])
+            async with carrier(OUT.host, port) as busy:
+                busy.silent = True
+                async with asyncio.timeout(10):
+                    while await watched.look() != {asked.name: False}:
+                        await asyncio.sleep(0.1)
+                caller = await sipp.sipp(
+                    sipp.calls_in_vain(486), bench.folder, host=IN.host, to=bench.sip
+                )
+                assert await caller.done() == 0
+                assert await watched.look() == {asked.name: False}
 
 
 async def test_a_carrier_that_moved_is_asked_at_once(bench: Bench) -> None:

@@ -37,11 +37,10 @@ async def test_trunks_change_without_touching_a_call_that_is_up(bench: Bench) ->
         second = await sipp.sipp(
             sipp.calls_and_talks(50).replace("RTP/AVP 8", "RTP/AVP 0"),
             bench.folder,
-            host=CALLER_HOST,
-            port=5066,
+            host=f"{NET}.26",
             to=bench.sip,
         )
-        assert await second.done() != 0  # another source port is another carrier
+        assert await second.done() != 0  # another address is another carrier
         await newcomer.kill()
         await node.apply_trunks([extra])  # both trunks of the call removed
         assert [c.state for c in controller.live_calls()] == [LiveState.UP]
@@ -53,6 +52,23 @@ async def test_trunks_change_without_touching_a_call_that_is_up(bench: Bench) ->
         assert await stranger.done() == 0
 
     assert next(row.values for row in rows if row.kind == "END") == {"by": "caller", "cause": "16"}
+
+
+async def test_a_carrier_may_call_from_another_port_than_it_is_called_at(bench: Bench) -> None:
+    async with bench.node() as node, bench.controller(node):
+        callee = await sipp.sipp(sipp.answers(), bench.folder, host=CALLEE_HOST)
+        caller = await sipp.sipp(
+            sipp.calls_and_talks(20), bench.folder, host=CALLER_HOST, port=5077, to=bench.sip
+        )
+        assert (await caller.done(), await callee.done()) == (0, 0)
+        # Not any more where the port tells it from another trunk.
+        await node.apply_trunks([IN, Trunk("beside", IN.host, 5066, options_interval_s=0)])
+        stranger = await sipp.sipp(
+            sipp.calls_in_vain(401), bench.folder, host=CALLER_HOST, port=5077, to=bench.sip
+        )
+        assert await stranger.done() == 0
+
+    assert [offer.trunk for offer in bench.routes.offers] == [IN.name]
 
 
 async def test_two_trunks_on_one_address_are_told_apart_by_port(bench: Bench) -> None:

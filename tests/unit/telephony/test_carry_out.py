@@ -86,6 +86,9 @@ def test_a_plan_becomes_variables_and_one_redirect() -> None:
         "out": "+74951110002",
     }
     assert [found[f"M_TR{n}"] for n in (1, 2, 3)] == ["a", "b", "c"]
+    # Over the last trunk of an attempt a call is tried though it may have left OPTIONS unanswered.
+    told = [found[f"M_TO{n}"].partition("@")[2] for n in (1, 2, 3)]
+    assert told == ["a", "b/b_unasked", "c/c_unasked"]
     assert [found[f"M_RG{n}"] for n in (1, 2, 3)] == ["40", "40", "20"]
     # After a failed trunk the next step, or the next attempt; after an attempt's end the next one.
     assert [found.get(f"M_FO{n}") for n in (1, 2, 3)] == ["2", "3", None]
@@ -146,7 +149,7 @@ def test_devices_are_dialled_together_then_woken_then_the_phone() -> None:
     assert (found["M_TO1"], found["M_AP1"]) == (f"{PHONE}&PJSIP/{TABLET}", "2")
     assert found["M_RG1"] == "25^5", "so long it rings, and so long it may be silent"
     assert (found["M_WK2"], found.get("M_TO2"), found.get("M_AP2")) == ("20", None, None)
-    assert found["M_TO3"] == "+79267654321@a"
+    assert found["M_TO3"] == "+79267654321@a/a_unasked"
     # Nobody rang: it is woken. Somebody rang and was not answered: the phone.
     assert [found.get(f"M_FO{n}") for n in (1, 2, 3)] == ["2", "3", None]
     assert [found.get(f"M_NX{n}") for n in (1, 2, 3)] == ["3", "3", None]

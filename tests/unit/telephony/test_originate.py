@@ -89,10 +89,12 @@ def test_what_the_dialplan_would_read_as_more_is_not_sent(leg: NewLeg) -> None:
 def test_trunks_come_one_after_another_and_devices_with_the_card() -> None:
     steps = tuple(Step(name, "+79161234567", "+74951110001") for name in ("a", "b"))
     by_phone = rings(Attempt(Channel.GSM, steps, 30), SESSION, None)
-    assert [(one.via, one.ring_s, one.card) for one in by_phone] == [
-        ("a", 30, None),
-        ("b", 30, None),
+    assert [(one.via, one.ring_s, one.card, one.last) for one in by_phone] == [
+        ("a", 30, None, False),
+        ("b", 30, None, True),
     ]
+    to = [dict(headers(replace(LEG, ring=one)))["Channel"] for one in by_phone]
+    assert to == ["PJSIP/+79161234567@a", "PJSIP/+79161234567@b/b_unasked"]
     in_app = rings(Attempt(Channel.APP, (), 25, (DEVICE,)), SESSION, CARD)
     assert in_app == (APP,)
 

@@ -8,7 +8,7 @@ import pytest
 
 from masking.trunks import AuthType, Transport, Trunk, TrunkAuth
 from telephony.errors import BadTrunk
-from telephony.trunks import render
+from telephony.trunks import called_over, render
 
 IP = Trunk("carrier-a", "192.0.2.1", 5080)
 DIGEST = replace(IP, auth=TrunkAuth(AuthType.DIGEST, "our.name", "pass/word!"))
@@ -56,10 +56,58 @@ def test_a_trunk_is_known_by_address_and_source_port() -> None:
     assert "auth carrier-a-auth" not in found
 
 
+HERE = replace(IP, host="127.0.0.2")
+
+
+def test_a_carrier_simulated_on_this_machine_may_call_from_any_port() -> None:
+    found = of(HERE, replace(HERE, name="carrier-b", host="127.0.0.3"))
+    assert found["identify carrier-a-identify"]["match"] == ["127.0.0.2"]
+    assert found["identify carrier-b-identify"]["match"] == ["127.0.0.3"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.example"])
+def test_but_not_from_where_apps_of_this_machine_come_from(host: str) -> None:
+    [match] = of(replace(IP, host=host))["identify carrier-a-identify"]["match"]
+    assert match.endswith(":5080")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(DIGEST, name="carrier-b", host=HERE.host),
+        replace(HERE, name="carrier-b", enabled=False),
+        replace(HERE, name="carrier-b", inbound=False),
+    ],
+    ids=["proves-itself", "disabled", "outbound-only"],
+)
+def test_a_trunk_that_no_address_leads_to_shares_none(other: Trunk) -> None:
+    assert of(HERE, other)["identify carrier-a-identify"]["match"] == ["127.0.0.2"]
+
+
+def test_where_trunks_share_one_address_the_source_port_tells() -> None:
+    found = of(HERE, replace(HERE, name="carrier-b", port=5081))
+    assert found["identify carrier-a-identify"]["match"] == ["127.0.0.2:5080"]
+    assert found["identify carrier-b-identify"]["match"] == ["127.0.0.2:5081"]
+
+
 def test_over_tcp_the_source_port_says_nothing() -> None:
     found = of(replace(IP, transport=Transport.TCP))
     assert found["identify carrier-a-identify"]["match"] == ["192.0.2.1"]
     assert found["aor carrier-a"]["contact"] == [r"sip:192.0.2.1:5080\;transport=tcp"]
+    both = of(replace(IP, transport=Transport.TCP), replace(IP, name="carrier-b"))
+    assert both["identify carrier-a-identify"]["match"] == ["192.0.2.1"]
+    assert both["identify carrier-b-identify"]["match"] == ["192.0.2.1:5080"]
+
+
+def test_over_the_last_trunk_a_call_is_tried_whether_or_not_it_answers_options() -> None:
+    found = of(replace(IP, options_interval_s=30))
+    assert found["aor carrier-a"]["qualify_frequency"] == ["30"]
+    unasked = {"type": ["aor"], "contact": ["sip:192.0.2.1:5080"]}
+    assert found["aor carrier-a_unasked"] == unasked
+    assert called_over("carrier-a", "+79161234567", last=False) == "+79161234567@carrier-a"
+    assert called_over("carrier-a", "+79161234567", last=True) == (
+        "+79161234567@carrier-a/carrier-a_unasked"
+    )
 
 
 def test_an_address_of_version_6_stands_in_brackets() -> None:
