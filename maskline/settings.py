@@ -27,6 +27,7 @@ FILE = "maskline.toml"
 _ICE_URL = re.compile(r"(?:stuns?|turns?):[A-Za-z0-9.:\[\]-]+(?:\?transport=(?:udp|tcp))?")
 _ISSUER = r"^(https://|http://(127\.\d+\.\d+\.\d+|localhost|\[::1\])[:/])[!-~]*[^?#]$"
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.\[\]:-]+")
+_LOOPBACK = re.compile(r"127(\.[0-9]{1,3}){3}|::1|localhost")
 PORTS_A_CALL = 4  # RTP and RTCP of both legs
 CALLS_A_SECOND = 60  # begun, a processor: so many it was seen to carry
 # Read by others than this module: the set-up of tools, and where this file is.
@@ -296,6 +297,18 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what `load` gathered: it says of each name where it came from."""
         return (init_settings,)
+
+    def with_own_platform(self) -> Self:
+        """These settings, with webhooks to this machine where nobody comes from elsewhere.
+
+        Who listens on loopback alone has the platform's backend here too. Not where a proxy is
+        named, or what apps reach from outside, or where webhooks may go: then that holds.
+        """
+        others = self.public_url or self.trusted_proxies or self.outbound_allow
+        if others or not _LOOPBACK.fullmatch(self.http.host):
+            return self
+        own = allowed_networks(["127.0.0.0/8", "::1/128"])
+        return self.model_copy(update={"outbound_allow": own})
 
     @property
     def database(self) -> str:

@@ -16,7 +16,7 @@ from maskline.settings import Settings
 
 def up(arguments: argparse.Namespace) -> int:
     """Run everything until SIGTERM or SIGINT."""
-    settings = settings_of(arguments)
+    settings = settings_of(arguments).with_own_platform()
     logs.set_up(settings.log_level)
     if arguments.demo:
         return _up_with_demo(settings)

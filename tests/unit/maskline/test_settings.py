@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from api.outbound import check_url
+from api.outbound.errors import AddressRefused
 from maskline.errors import SettingsRefused
 from maskline.settings import Address, PortRange, Settings
 
@@ -139,3 +141,34 @@ def test_apps_ask_where_the_operator_says() -> None:
     assert outside.app_url == "https://calls.example/v1/app"
     with pytest.raises(SettingsRefused, match="public_url"):
         load({"public_url": "https://calls.example/"})
+
+
+@pytest.mark.parametrize("http", ["127.0.0.1:8080", "127.0.0.9:1", "[::1]:8080", "localhost:8080"])
+def test_a_machine_that_nobody_else_reaches_tells_its_own_platform(http: str) -> None:
+    alone = load({"http": http})
+    assert alone.outbound_allow == ()
+    for url in ("http://127.0.0.1:9000/hook", "http://[::1]:9000/hook"):
+        check_url(url, alone.with_own_platform().outbound_allow)
+    with pytest.raises(AddressRefused):
+        check_url("https://10.0.0.1/hook", alone.with_own_platform().outbound_allow)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"http": "0.0.0.0:8080"},
+        {"http": "10.0.0.1:8080"},
+        {"http": "127.evil.example:8080"},
+        {"trusted_proxies": "127.0.0.1/32"},
+        {"public_url": "https://calls.example"},
+        {"outbound_allow": "10.1.0.0/16"},
+    ],
+    ids=str,
+)
+def test_whoever_lets_others_in_or_says_where_webhooks_may_go_keeps_what_he_said(
+    given: dict[str, str],
+) -> None:
+    settings = load(given)
+    assert settings.with_own_platform() == settings
+    with pytest.raises(AddressRefused):
+        check_url("https://127.0.0.1:9000/hook", settings.with_own_platform().outbound_allow)
