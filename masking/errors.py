@@ -83,7 +83,7 @@ class NoCommonParticipant(InvalidInput):
 
 
 class TtlOutOfRange(InvalidInput):
-    """A session lives 60 seconds to 365 days from now: choose an expiry within that."""
+    """A session lives 1 second to 365 days from now: choose an expiry within that."""
 
     error_id = "ttl_out_of_range"
 

@@ -38,7 +38,7 @@ from masking.model import (
     TtlFrom,
 )
 
-MIN_TTL = timedelta(seconds=60)
+MIN_TTL = timedelta(seconds=1)
 MAX_TTL = timedelta(days=365)
 RECYCLED = "recycled"
 

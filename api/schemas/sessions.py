@@ -175,7 +175,9 @@ class SessionPatch(In):
             raise PydanticCustomError("one_of", "give either ttl_s or expires_at")
         if not self.ends and self.conversation_id is None and self.recording_consent is None:
             raise PydanticCustomError(
-                "one_of", "give ttl_s, expires_at, ttl_from, conversation_id, recording_consent"
+                "one_of",
+                "give one or more of ttl_s, expires_at, ttl_from, conversation_id, "
+                "recording_consent",
             )
         return self
 

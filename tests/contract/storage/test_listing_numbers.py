@@ -81,7 +81,7 @@ async def test_what_may_not_be_is_refused(db: Database, vault: Vault) -> None:
     with pytest.raises(PhoneIsProxy):
         await created(db, vault, a_listing(seller=replace(mute, phone=proxies(1)[0])))
     with pytest.raises(TtlOutOfRange):
-        await created(db, vault, a_listing(ttl=timedelta(seconds=59)))
+        await created(db, vault, a_listing(ttl=timedelta(milliseconds=999)))
 
 
 async def test_a_pool_that_shares_tells_listings_apart_by_digits(

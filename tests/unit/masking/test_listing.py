@@ -36,7 +36,7 @@ def a_number(ttl: timedelta = DAY, hidden_at: datetime | None = None) -> Listing
 
 @given(ttl=spans, later=spans)
 def test_it_lives_from_its_creation_to_its_expiry(ttl: timedelta, later: timedelta) -> None:
-    if not timedelta(seconds=60) <= ttl <= timedelta(days=365):
+    if not timedelta(seconds=1) <= ttl <= timedelta(days=365):
         with pytest.raises(TtlOutOfRange):
             a_number(ttl)
         return
@@ -80,7 +80,7 @@ def test_what_is_over_is_not_revived() -> None:
     with pytest.raises(ListingNumberOver):
         listing.extend(listing.close(number, NOW), NOW + 3 * DAY, NOW)
     with pytest.raises(TtlOutOfRange):
-        listing.extend(number, NOW + timedelta(seconds=59), NOW)
+        listing.extend(number, NOW + timedelta(milliseconds=999), NOW)
     assert listing.extend(number, NOW + 3 * DAY, NOW).live(NOW + 2 * DAY)
 
 
@@ -174,13 +174,13 @@ def test_an_extension_may_be_any_of_its_length(length: int) -> None:
     assert drawn[3] == str(2**64 - 1)[-length:]
 
 
-@pytest.mark.parametrize("ttl", [timedelta(seconds=60), 365 * DAY])
+@pytest.mark.parametrize("ttl", [timedelta(seconds=1), 365 * DAY])
 def test_its_shortest_and_its_longest_life_are_permitted(ttl: timedelta) -> None:
     later = NOW + timedelta(hours=1)
 
     assert a_number(ttl).expires_at == NOW + ttl
     assert listing.extend(a_number(DAY), later + ttl, later).expires_at == later + ttl
-    for outside in (timedelta(seconds=60) - MS, 365 * DAY + MS):
+    for outside in (timedelta(seconds=1) - MS, 365 * DAY + MS):
         with pytest.raises(TtlOutOfRange):
             listing.extend(a_number(DAY), later + outside, later)
 
