@@ -49,7 +49,7 @@ def _serving(commands: _Commands) -> None:
     up.add_argument("--demo", action="store_true", help="then place a few real calls and show them")
     serve = _command(commands, "serve", "run single roles", "serve", "serve")
     serve.add_argument(
-        "role", nargs="+", choices=SERVE_ROLES, metavar="ROLE", help="api, controller, ingest"
+        "role", nargs="+", choices=SERVE_ROLES, metavar="ROLE", help=", ".join(SERVE_ROLES)
     )
     _addresses(serve)
 
@@ -268,7 +268,7 @@ def _addresses(command: argparse.ArgumentParser) -> None:
 
 
 def _group(commands: _Commands, name: str, text: str) -> _Commands:
-    made = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    made = commands.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
     return made.add_subparsers(metavar="COMMAND", required=True)
 
 

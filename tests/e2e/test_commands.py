@@ -103,6 +103,11 @@ async def test_keys_trunks_and_numbers_from_the_command_line(own: Maskline, tmp_
     assert (code, said) == (0, "2 added, 0 already there, pool default\n")
     code, said, _ = await own.run("numbers", "import", str(numbers), "--trunk", "carrier-a")
     assert (code, said) == (0, "0 added, 2 already there, pool default\n")
+    good = "".join(f"+7495222{number:04d}\n" for number in range(600))
+    numbers.write_text(f"# ours\n\n{good}8 495 111-00-03\n")
+    line = await _fails(own, "numbers", "import", str(numbers), "--trunk", "carrier-a")
+    assert "line 603: give the number in E.164" in line, "not its place in a list that nobody saw"
+    assert "(the 500 numbers before are in)" in line
     assert "trunk_in_use" in await _fails(own, "trunks", "remove", "carrier-a")
     assert "validation_failed" in await _fails(own, "trunks", "add", "Carrier", "--host", "x")
     [made] = [
