@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from storage import number_cache
+from storage import number_cache, single
 from storage.database import Limits
 from storage.errors import (
     ConflictPersists,
@@ -71,6 +71,8 @@ class PostgresDatabase:
         self._reader = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
+        self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        single.watch(self._single.sync_engine)
         self._inside = 0
         self._idle = asyncio.Event()  # set when the last work leaves a closed database
         self._closed = False
@@ -80,8 +82,11 @@ class PostgresDatabase:
         return await self._within_limits(self._reader, work)
 
     async def look_up(self, work: Callable[[Connection], T]) -> T:
-        """See `Database.look_up`."""
-        return await self.read(work)
+        """See `Database.look_up`. Without a transaction, unless `work` asks more than one thing."""
+        try:
+            return await self._within_limits(self._single, lambda conn: single.run(conn, work))
+        except single.AsksMore:
+            return await self.read(work)
 
     def peek(self, work: Callable[[Connection], T]) -> T:
         """See `Database.peek`. A server has to be waited for."""

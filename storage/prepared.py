@@ -44,6 +44,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from storage import single
 from storage.columns import UtcMillis, from_ms, to_ms
 from storage.dialect import Insert, insert_for
 
@@ -288,6 +289,7 @@ def _shortly(conn: Connection, text: str, values: Sequence[Any]) -> Sequence[Seq
 
     Raises DBAPIError.
     """
+    single.asks(conn, text)
     if not conn.in_transaction():
         conn.begin()
     cursor = conn.connection.cursor()

@@ -100,6 +100,42 @@ async def test_a_reader_sees_one_state_all_along(db: Database) -> None:
     assert before == after
 
 
+async def test_a_look_up_sees_one_state_however_much_it_asks(db: Database) -> None:
+    loop = asyncio.get_running_loop()
+    between: list[asyncio.Task[None]] = []
+
+    def name_another() -> None:
+        name = f"m{len(between)}"
+        between.append(loop.create_task(db.write(lambda conn: put(conn, name))))
+
+    def work(conn: Connection) -> tuple[list[str], list[str]]:
+        first = names(conn)
+        loop.call_soon_threadsafe(name_another)
+        for _ in range(20):
+            conn.execute(select(marks.c.value)).all()
+        return first, names(conn)
+
+    for _ in range(3):
+        first, second = await db.look_up(work)
+        assert first == second
+        await asyncio.sleep(0)  # where the work ran in this very turn, nothing was named yet
+        await asyncio.gather(*between)
+    assert len(await db.look_up(names)) == len(between) >= 3
+
+
+async def test_a_look_up_may_not_write(db: Database) -> None:
+    with pytest.raises(StorageError):
+        await db.look_up(lambda conn: put(conn, "a"))
+
+    def after_reading(conn: Connection) -> None:
+        names(conn)
+        put(conn, "a")
+
+    with pytest.raises(StorageError):
+        await db.look_up(after_reading)
+    assert await db.look_up(names) == []
+
+
 async def test_a_closed_database_refuses_work(db: Database) -> None:
     await db.close()
 

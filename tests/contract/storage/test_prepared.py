@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     MetaData,
+    Select,
     Table,
     bindparam,
     delete,
@@ -69,13 +70,17 @@ async def test_what_is_wrong_with_the_database_is_told_in_our_words(db: Database
             await ask(lambda conn: nowhere.rows(conn, {}))
 
 
+def _in_order(table: Table) -> Select[Any]:
+    return select(table).order_by(*table.primary_key)
+
+
 async def test_rows_are_inserted_as_they_would_be_otherwise(db: Database, vault: Vault) -> None:
     await stocked(db, vault)
     session = await opened(db, vault)
 
     def rows(conn: Connection) -> list[list[dict[str, Any]]]:
         tables = (sessions, participants, leases)
-        return [[dict(row._mapping) for row in conn.execute(select(table))] for table in tables]
+        return [[dict(row._mapping) for row in conn.execute(_in_order(table))] for table in tables]
 
     def again(conn: Connection) -> None:
         """All that was written for the session, once more."""
@@ -100,7 +105,7 @@ async def test_rows_that_belong_together_are_inserted_together(
     tables = (sessions, participants, leases)
 
     def rows(conn: Connection) -> list[list[dict[str, Any]]]:
-        return [[dict(row._mapping) for row in conn.execute(select(table))] for table in tables]
+        return [[dict(row._mapping) for row in conn.execute(_in_order(table))] for table in tables]
 
     def again(conn: Connection) -> None:
         conn.execute(delete(sessions).where(sessions.c.id == session.id))
@@ -122,7 +127,7 @@ async def test_what_the_database_forbids_leaves_nothing_of_what_belongs_together
     tables = (sessions, participants, leases)
 
     def rows(conn: Connection) -> list[list[dict[str, Any]]]:
-        return [[dict(row._mapping) for row in conn.execute(select(table))] for table in tables]
+        return [[dict(row._mapping) for row in conn.execute(_in_order(table))] for table in tables]
 
     def orphans(conn: Connection) -> None:
         """Participants and leases of another session than the one that comes with them."""
