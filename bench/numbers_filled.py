@@ -45,6 +45,7 @@ async def filled(folder: Path, total: int) -> Path:
         draft.rename(path)
         print(f"filled with {total:,} sessions in {time.monotonic() - begun:.0f} s", flush=True)
     await migrate(f"sqlite:///{path}")
+    await asyncio.to_thread(crowd.analyse, path)
     in_cache(path)
     return path
 
