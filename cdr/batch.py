@@ -14,7 +14,16 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from cdr import call_log, corrections, cut_calls, history, ledger_rows, records, staging
+from cdr import (
+    call_log,
+    corrections,
+    cut_calls,
+    history,
+    ledger_rows,
+    reckoned,
+    records,
+    staging,
+)
 from cdr.corrections import Corrected
 from cdr.errors import CheckpointMoved, VersionMoved
 from storage import (
@@ -28,7 +37,6 @@ from storage import (
 )
 from storage.analytics import Tally
 from storage.call_tallies import CountedCall
-from storage.endings import EndedCall
 from storage.vault import Vault
 
 
@@ -50,13 +58,12 @@ class Batch:
 
     complete: bool  # False: more calls have to be closed before these event rows can be kept
     day: int  # in whose chain the calls are to stand
-    calls: tuple[tuple[dict[str, Any], bytes], ...]  # each with its link
+    calls: tuple[dict[str, Any], ...]
     measured: Tally
     history: tuple[dict[str, Any], ...]
     log: tuple[dict[str, Any], ...]
     owed: tuple[dict[str, Any], ...]
     recordings: tuple[dict[str, Any], ...]
-    ended: tuple[EndedCall, ...]
     counted: tuple[CountedCall, ...]
     staged: tuple[dict[str, Any], ...]
     over: tuple[str, ...]  # calls that are staged no longer
@@ -95,7 +102,7 @@ class Before:
         return cls(
             {row["call_id"]: row["events"] for row in batch.staged},
             frozenset(batch.over),
-            frozenset(row["call_id"] for row, _ in batch.calls),
+            frozenset(row["call_id"] for row in batch.calls),
         )
 
     def then(self, later: Self) -> Self:
@@ -119,13 +126,13 @@ def keep(
     staging.remove(conn, batch.over)
     staging.put(conn, batch.staged)
     reached = contacts.follow(conn, batch.measured.reached)
-    calls = ledger_rows.place(conn, node, batch.day, batch.calls)
+    calls = ledger_rows.place(conn, node, batch.day, ledger_rows.sealed(vault, batch.calls))
     records.insert(conn, calls)
     history.insert(conn, batch.history)
     call_log.insert(conn, batch.log)
     recordings.keep(conn, batch.recordings)
     outbox.keep_rows(conn, batch.owed)
-    endings.calls_ended(conn, batch.ended)
+    endings.calls_ended(conn, reckoned.ended(calls))
     call_tallies.count(conn, batch.counted)
     conversations.follow(conn, ((call["session_id"], call["conversation_id"]) for call in calls))
     analytics.add(conn, batch.measured, reached)  # last: all nodes share these rows

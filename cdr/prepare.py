@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from cdr import analytics as counting
-from cdr import call_ids, corrections, cut_calls, ledger, ledger_rows, people, records, staging
+from cdr import call_ids, corrections, cut_calls, ledger, people, records, staging
 from cdr.batch import Batch, Before, Counts
 from cdr.corrections import LATE_EVENTS, SYSTEM, Corrected
 from cdr.cut_calls import CutCall
@@ -25,7 +25,7 @@ from cdr.fold import Cut, CutReason, Stray, Unfinished, fold
 from cdr.model import CallRecord
 from cdr.notices import notices_of
 from cdr.people import Parties
-from cdr.reckoned import counted, ended
+from cdr.reckoned import counted
 from cdr.recording_rows import RecordingRows, rows_of
 from cdr.times import micros, microseconds, moment
 from cdr.ways_back import WaysBack
@@ -310,13 +310,12 @@ def _batch(vault: Vault, work: _Work, known: _Known, *, complete: bool) -> Batch
     return Batch(
         complete=complete,
         day=ledger.day_of(now),
-        calls=tuple(ledger_rows.sealed(vault, calls)),
+        calls=tuple(calls),
         measured=measured,
         history=tuple(entries),
         log=tuple(log),
         owed=tuple(owed),
         recordings=known.recordings.rows,
-        ended=tuple(ended(work.records)),
         counted=known.counted,
         staged=tuple(work.staged),
         over=tuple(work.over),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -15,12 +16,12 @@ from storage.call_tallies import CountedCall
 from storage.endings import EndedCall
 
 
-def ended(calls: Iterable[CallRecord]) -> Iterator[EndedCall]:
-    """What sessions are told of their calls. A refused call is none of theirs."""
-    for call in calls:
-        if call.session_id is not None and call.attempts:
-            answered = call.outcome is Outcome.ANSWERED
-            yield EndedCall(call.session_id, call.ended_at, answered)
+def ended(rows: Iterable[Mapping[str, Any]]) -> Iterator[EndedCall]:
+    """What sessions are told of the calls (rows of `calls`). A refused call is none of theirs."""
+    for row in rows:
+        if row["session_id"] is not None and row["attempts"]:
+            answered = row["outcome"] is Outcome.ANSWERED
+            yield EndedCall(row["session_id"], row["ended_at"], answered)
 
 
 def counted(

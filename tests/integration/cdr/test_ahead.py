@@ -77,7 +77,7 @@ def said(batch: Batch) -> tuple[Batch, list[dict[str, Any]]]:
     """All of it but for places in the ledger, and what is drawn by lot for it."""
     calls = [
         {name: value for name, value in row.items() if not name.startswith("ledger_")}
-        for row, _ in batch.calls
+        for row in batch.calls
     ]
     return replace(batch, calls=()), calls
 
