@@ -12,13 +12,12 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 endif
 BIN := .venv/bin
 TOOLBOX := $(BIN)/python -m maskline.toolbox
-# Tests that are measured for coverage, which takes them half as long again. Most others start
-# Asterisk and its callers, and wait for them: more of them at a time.
+# Tests of what runs inside their own process, where coverage is measured; the others start Asterisk
+# and its callers, and mostly wait for them: more of them at a time.
 # The torture compares times: nothing else runs beside it.
 TORTURE := tests/e2e/test_torture.py
-MEASURED := tests/unit/masking tests/unit/cdr tests/contract/records tests/contract/storage \
-  tests/integration/cdr tests/integration/storage
-OTHERS = $(MEASURED:%=--ignore=%) --ignore=$(TORTURE) tests
+INSIDE := tests/unit tests/contract tests/integration/cdr tests/integration/storage tests/integration/delivery
+AROUND = $(INSIDE:%=--ignore=%) --ignore=$(TORTURE) tests
 PYTEST := $(BIN)/python -m pytest --dist loadfile
 # What fails beside others gets a second turn alone: all that compete for two cores can be late.
 define turns
@@ -59,10 +58,10 @@ run: setup
 test: venv-dev tools
 	@$(TOOLBOX) testkit
 	@mkdir -p build
-	@$(call turns,measured,-n 2 --cov --cov-report=,$(MEASURED)); measured=$$failed; \
+	@$(call turns,inside,-n 2 --cov --cov-report=,$(INSIDE)); inside=$$failed; \
 	$(PYTEST) -n 0 -rP --junitxml=build/torture.xml $(TORTURE); torture=$$?; \
-	$(call turns,others,-n 3,$(OTHERS)); \
-	exit $$((measured + torture + failed))
+	$(call turns,around,-n 3,$(AROUND)); \
+	exit $$((inside + torture + failed))
 	$(BIN)/coverage report --include='storage/*'
 	$(BIN)/coverage report --include='masking/*' --fail-under=95
 	$(BIN)/coverage report --include='cdr/*' --fail-under=95
