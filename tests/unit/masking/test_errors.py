@@ -28,7 +28,7 @@ EVERY = tuple(one for one in family(MaskingError) if one is not LiveRefused)
 
 
 def test_every_error_has_an_id_of_its_own() -> None:
-    ids = [one.error_id for one in (*EVERY, LiveRefused)]
+    ids = [one.error_id for one in family(MaskingError)]
 
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch("[a-z]+(_[a-z]+)*", one) for one in ids)
