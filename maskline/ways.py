@@ -29,7 +29,7 @@ from storage.reaching import InSession
 from storage.vault import Vault
 from telephony.click import Starts
 from telephony.handover import Reach
-from telephony.originate import rings
+from telephony.originate import Ring, rings
 
 __all__ = ["StoredWays"]
 
@@ -99,7 +99,7 @@ class StoredWays:
         if isinstance(decision, Refusal):
             raise LiveRefused(_REFUSED.get(decision.reason, CannotNow.UNREACHABLE))
         one, trunks = await self._in_session(session_id, role)
-        legs = []
+        legs: list[Ring] = []
         last: LiveRefused | None = None
         for channel in (Channel.APP, Channel.GSM):
             try:
@@ -107,7 +107,7 @@ class StoredWays:
             except LiveRefused as error:
                 last = error
             else:
-                legs.append(rings(attempt, session_id, card)[0])
+                legs.extend(rings(attempt, session_id, card))
         if not legs:
             raise last or LiveRefused(CannotNow.NO_PHONE)
         return Starts(tuple(legs), one.session.other(role).role)

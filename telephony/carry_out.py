@@ -170,13 +170,14 @@ def _steps(attempt: Attempt, plan: Plan) -> Iterator[Pairs]:
     channel = ("M_CH", attempt.channel.value)
     match attempt.channel:
         case Channel.GSM:
-            for left, step in enumerate(attempt.steps, start=1 - len(attempt.steps)):
+            for step in attempt.steps:
+                last = step is attempt.steps[-1]
                 if not (DIAL.fullmatch(step.dial) and DIAL.fullmatch(step.caller_id)):
                     raise PlanUnusable("a step's number is not made of digits")
                 yield [
                     channel,
                     ("M_TR", step.trunk),
-                    ("M_TO", called_over(step.trunk, step.dial, last=not left)),
+                    ("M_TO", called_over(step.trunk, step.dial, last=last)),
                     ("M_ID", step.caller_id),
                     ("M_RG", str(attempt.ring_s)),
                 ]

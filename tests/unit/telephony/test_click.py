@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -153,6 +153,17 @@ async def test_a_device_that_is_gone_is_followed_by_the_phone_under_the_same_id(
         assert two["Channel"].endswith("@carrier-a")
         [call] = scene.calls.values()
         assert (call.call_id, call.trunk_in) == (wanted, "carrier-a")
+
+
+async def test_a_trunk_that_takes_no_call_is_followed_by_the_next(scene: Scene) -> None:
+    scene.rings = (PHONE, replace(PHONE, via="carrier-b", last=True))
+    async with scene.running() as clicks:
+        await clicks.begin(SESSION, Role.BUYER)
+        assert scene.loads.in_use("carrier-a") == 1
+        scene.fails(scene.rung[0])
+        await until(lambda: len(scene.rung) == 2)
+        assert scene.rung[1]["Channel"].endswith("@carrier-b/carrier-b_unasked")
+        assert [scene.loads.in_use(trunk) for trunk in ("carrier-a", "carrier-b")] == [0, 1]
 
 
 async def test_a_person_who_declines_is_not_rung_again(
