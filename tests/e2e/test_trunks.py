@@ -106,6 +106,32 @@ async def test_a_carrier_that_is_not_there_is_followed_by_the_next(
     assert await own.stop() == 0
 
 
+async def test_a_click_rings_its_first_side_over_the_next_trunk(
+    own: Maskline, make_carrier: MakeCarrier
+) -> None:
+    """The best one is known not to be there: no channel can be made over it."""
+    await own.start()
+    backup = await make_carrier(own, "backup")
+    await own.add_trunk("here", "127.0.0.118", outbound=False)
+    await own.add_trunk(
+        "gone", "127.0.0.119", 5099, inbound=False, priority=1, options_interval_s=10
+    )
+    await own.add_trunk("backup", backup.host, backup.port, inbound=False, priority=2)
+    await own.add_numbers("here", "+74951110001", "+74951110002")
+    session = await own.open_session("+79160000001", "+79160000002")
+    backup.on_invite(Answer(tone_hz=700))
+    await asyncio.sleep(5)  # an OPTIONS is waited for so long as 2 s: now it is known
+
+    await own.ask("POST", f"/v1/sessions/{session.id}/calls", {"from": session.buyer_id})
+    mine = await backup.incoming()
+    assert mine.dialled == session.buyer
+    theirs = await backup.incoming()
+    assert theirs.dialled == session.seller
+    await asyncio.gather(mine.wait_up(), theirs.wait_up())
+    await mine.hang_up()
+    assert await own.stop() == 0
+
+
 async def test_a_full_trunk_takes_no_more_calls_until_one_ends(
     own: Maskline, make_carrier: MakeCarrier
 ) -> None:
