@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +30,8 @@ IN_DIALOG = {
     "INVITE": "reinvite",
     **dict.fromkeys(("UPDATE", "INFO", "OPTIONS", "MESSAGE", "NOTIFY", "REFER", "PRACK"), "fine"),
 }
+_PORTS = range(5_100, 10_000)  # neither the kernel's to give, nor where media are by default
+_turns = itertools.count(secrets.randbelow(len(_PORTS)))
 _CSEQ = '<action><ereg regexp="[0-9]+" search_in="hdr" header="CSeq:" assign_to="cseq"/></action>'
 
 
@@ -155,11 +159,20 @@ def is_bound(host: str, port: int) -> bool:
 
 
 def free_port(host: str) -> int:
-    """A UDP port that is free at this moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A UDP port of `host` that is free, and stays so until SIPp has started. Raises SippFailed.
+
+    Below those that the kernel gives to whoever asks for any, and of its own for each time: between
+    this look and SIPp's own binding a second passes on a busy machine, and others take ports then.
+    """
+    for _ in _PORTS:
+        port = _PORTS[next(_turns) % len(_PORTS)]
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
+        ):
+            probe.bind((host, port))
+            return port
+    raise SippFailed(f"no UDP port of {host} is free between {_PORTS[0]} and {_PORTS[-1]}")
 
 
 def _hex(address: str) -> str:
