@@ -60,7 +60,9 @@ async def house_of_calls(tmp_path_factory: pytest.TempPathFactory) -> AsyncItera
         ):
             scene = await console_scene(Scene(maskline, carrier, platform), far)
             centre = CallCentre(scene, room, SCREENS, axe)
-            await asyncio.gather(*(centre.hire(one) for one in STAFF), scene.play())
+            # Before the calls: each is a process that starts, and calls have deadlines.
+            await asyncio.gather(*(centre.hire(one) for one in STAFF))
+            await scene.play()
             yield centre
             await room.close()
             centre.search()
