@@ -11,7 +11,7 @@ from api.console import look
 from maskline.demo import Answer, Call, CallSpec, Carrier
 from tests.support.call_centre import OPERATOR, CallCentre
 from tests.support.console_window import StaffWindow
-from tests.support.maskline import Session, carrier_host, eventually, sipp_command
+from tests.support.maskline import Maskline, Session, carrier_host, eventually, sipp_command
 from tests.support.receiver import Receiver, answers, takes_all, until
 from tests.support.scene import CALLEES, CALLERS
 
@@ -114,12 +114,8 @@ async def test_a_trunk_is_added_mended_limited_and_taken_out_of_service(centre: 
         refused = await _dial(spare, second)
         await refused.wait_ended()
         assert not refused.answered
-        await call.hang_up()
-        await leg.wait_ended()
+        await _ended(maskline, call, leg, (first, second))
         assert spare.incoming_waiting == 0
-        # Told before this test ends: the next one counts what its own call makes.
-        await maskline.recorded(first, 1)
-        await maskline.recorded(second, 1)
         assert await centre.deeds("trunk.changed", "spare") == [
             "disable",
             "edited",
@@ -135,6 +131,14 @@ async def _mend(window: StaffWindow, *, port: str) -> None:
     await window.page.get_by_role("button", name="Change it").dblclick()
     await window.page.wait_for_url("**done=carrier")
     assert "The node is away" not in await window.text()
+
+
+async def _ended(maskline: Maskline, call: Call, leg: Call, sessions: tuple[Session, ...]) -> None:
+    """The call ends, and each session's one call is told: the next test counts its own alone."""
+    await call.hang_up()
+    await leg.wait_ended()
+    for session in sessions:
+        await maskline.recorded(session, 1)
 
 
 async def _dial(carrier: Carrier, session: Session) -> Call:
