@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from masking.plan import Channel
 from maskline.demo import Answer, Call, Carrier, Manual, Reject
 from maskline.demo.sip import Message
@@ -171,6 +173,7 @@ async def in_browser(maskline: Maskline, phone: str) -> AsyncIterator[RawApp]:
         yield app
 
 
+@pytest.mark.usefixtures("carrier_a")  # a session needs a pool
 async def test_a_call_between_apps_stands_in_it_whole_though_it_came_by_websocket(
     shared: Maskline, phone: Iterator[str]
 ) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from maskline.demo import Answer, Call, CallSpec, Carrier, Reject, Ring, Trying
+from tests.support.app_phone import AppPhone
 from tests.support.maskline import Session, eventually, session_body
 from tests.support.native_apps import NativeApps, native_apps
 from tests.support.scene import CALLEES, CALLERS, Pool, Scene
@@ -71,13 +72,14 @@ class ConsoleScene:
     async def play(self) -> None:
         """All of it."""
         async with native_apps(self.stage) as apps:
+            talk, handover = await self._with_apps(apps)
             await asyncio.gather(
                 self._missed(),
                 self._answered(),
                 self._recorded(),
                 self._planted(),
-                self._over_the_app(apps),
-                self._handed_over(apps),
+                self._over_the_app(*talk),
+                self._handed_over(*handover),
                 self._refused("busy", Reject(486, "Busy Here")),
                 self._refused("declined", Reject(603, "Decline", ring_ms=300)),
                 self._refused("unreachable", Reject(480, "Temporarily Unavailable")),
@@ -141,13 +143,27 @@ class ConsoleScene:
         call = await self.dial(session, display=f'"{PLANT}"', headers=lines)
         await call.wait_ended()
 
-    async def _over_the_app(self, apps: NativeApps) -> None:
-        """Both have the app, and talk long enough for their networks to be judged."""
-        session = await self.session("app", channel_policy="app_then_gsm", names=("Ivan", "Maria"))
-        buyer, seller = await asyncio.gather(
-            apps.open(session.buyer, tone_hz=CALLERS), apps.open(session.seller, tone_hz=CALLEES)
+    async def _with_apps(
+        self, apps: NativeApps
+    ) -> tuple[tuple[AppPhone, AppPhone], tuple[AppPhone, Session]]:
+        """Both of one session, and the buyer of another, are there before anybody calls.
+
+        Asterisk asks for each at first, and does not wait long for an answer.
+        """
+        talk = await self.session("app", channel_policy="app_then_gsm", names=("Ivan", "Maria"))
+        handover = await self.session(
+            "handover", channel_policy="app_then_gsm", names=("Boris", "Zoya")
         )
-        call = await buyer.call(session.id)
+        buyer, seller, mover = await asyncio.gather(
+            apps.open(talk.buyer, tone_hz=CALLERS),
+            apps.open(talk.seller, tone_hz=CALLEES),
+            apps.open(handover.buyer, tone_hz=CALLERS),
+        )
+        return (buyer, seller), (mover, handover)
+
+    async def _over_the_app(self, buyer: AppPhone, seller: AppPhone) -> None:
+        """Both have the app, and talk long enough for their networks to be judged."""
+        call = await buyer.call(self.sessions["app"].id)
         leg = await seller.incoming()
         leg.answer()
         await asyncio.gather(call.until_up(), leg.until_up())
@@ -155,12 +171,8 @@ class ConsoleScene:
         await asyncio.sleep(LONG_TALK_S)
         await call.hang_up()
 
-    async def _handed_over(self, apps: NativeApps) -> None:
+    async def _handed_over(self, buyer: AppPhone, session: Session) -> None:
         """The buyer's network fails, and their phone goes on with the call."""
-        session = await self.session(
-            "handover", channel_policy="app_then_gsm", names=("Boris", "Zoya")
-        )
-        buyer = await apps.open(session.buyer, tone_hz=CALLERS)
         self.carrier.on_invite(Answer(ring_ms=300, tone_hz=CALLEES), number=session.seller)
         self.carrier.on_invite(Answer(ring_ms=400, tone_hz=CALLERS), number=session.buyer)
         call = await buyer.call(session.id)
