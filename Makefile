@@ -13,7 +13,7 @@ endif
 BIN := .venv/bin
 TOOLBOX := $(BIN)/python -m maskline.toolbox
 # Tests of what runs inside their own process, where coverage is measured; the others start Asterisk
-# and its callers, and mostly wait for them: more of them at a time.
+# and its callers. As many at a time as there are cores: more are no quicker, only later.
 # The torture compares times: nothing else runs beside it.
 TORTURE := tests/e2e/test_torture.py
 INSIDE := tests/unit tests/contract tests/integration/cdr tests/integration/storage tests/integration/delivery
@@ -62,7 +62,7 @@ test: venv-dev tools
 	@mkdir -p build
 	@$(call turns,inside,-n 2 --cov --cov-report=,$(INSIDE)); inside=$$failed; \
 	$(PYTEST) -n 0 -rP --junitxml=build/torture.xml $(TORTURE); torture=$$?; \
-	$(call turns,around,-n 3,$(AROUND)); \
+	$(call turns,around,-n 2,$(AROUND)); \
 	exit $$((inside + torture + failed))
 	$(BIN)/coverage report --include='storage/*'
 	$(BIN)/coverage report --include='masking/*' --fail-under=95

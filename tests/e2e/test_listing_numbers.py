@@ -42,9 +42,8 @@ async def test_the_link_outlives_the_number_that_the_listing_shows(scene: Scene)
 
     turned = await scene.ask("PATCH", f"/v1/listing-numbers/{listing['id']}", {"rotate_now": True})
     assert turned["number"] != listing["number"]
-    assert (await scene.platform.event("listing.rotated"))["data"]["listing_number_id"] == listing[
-        "id"
-    ]
+    told = await scene.platform.event("listing.rotated", _about(listing))
+    assert told["data"]["number"] == turned["number"]
     await (await scene.reach(turned["number"], late, seller)).end()
 
     again = await scene.reach(listing["number"], early, seller)

@@ -79,9 +79,16 @@ def as_nobody(home: Path, argv: Sequence[str]) -> subprocess.CompletedProcess[st
     )
 
 
-def test_a_user_without_rights_gets_everything_below_his_home(home: Path) -> None:
+@pytest.fixture(scope="module")
+def ready(home: Path) -> Path:
+    """The same, set up."""
     done = as_nobody(home, ["make", "setup"])
     assert done.returncode == 0, done.stdout + done.stderr
+    return home
+
+
+def test_a_user_without_rights_gets_everything_below_his_home(ready: Path) -> None:
+    home = ready
     where = as_nobody(home, [".venv/bin/python", "-m", "maskline.toolbox", "where"])
     assert where.returncode == 0, where.stderr
     assert f"{home}/.cache/maskline/toolbox-" in where.stdout
@@ -91,8 +98,8 @@ def test_a_user_without_rights_gets_everything_below_his_home(home: Path) -> Non
     assert version.returncode == 0, version.stderr
 
 
-def test_a_second_setup_is_silent_and_quick(home: Path) -> None:
+def test_a_second_setup_is_silent_and_quick(ready: Path) -> None:
     begun = time.monotonic()
-    done = as_nobody(home, ["make", "setup"])
+    done = as_nobody(ready, ["make", "setup"])
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert time.monotonic() - begun < SECOND_RUN_LIMIT_S
