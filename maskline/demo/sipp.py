@@ -30,7 +30,8 @@ IN_DIALOG = {
     "INVITE": "reinvite",
     **dict.fromkeys(("UPDATE", "INFO", "OPTIONS", "MESSAGE", "NOTIFY", "REFER", "PRACK"), "fine"),
 }
-_PORTS = range(5_100, 10_000)  # neither the kernel's to give, nor where media are by default
+# Below carriers, SIPp's other sockets (6000, 8888 and on) and what the kernel gives to anyone.
+_PORTS = range(2_000, 5_000)
 _turns = itertools.count(secrets.randbelow(len(_PORTS)))
 _CSEQ = '<action><ereg regexp="[0-9]+" search_in="hdr" header="CSeq:" assign_to="cseq"/></action>'
 
