@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import secrets
 import socket
@@ -167,12 +168,14 @@ def free_port(host: str) -> int:
     """
     for _ in _PORTS:
         port = _PORTS[next(_turns) % len(_PORTS)]
-        with (
-            contextlib.suppress(OSError),
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
-        ):
-            probe.bind((host, port))
-            return port
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return port
     raise SippFailed(f"no UDP port of {host} is free between {_PORTS[0]} and {_PORTS[-1]}")
 
 

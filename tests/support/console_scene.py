@@ -72,14 +72,14 @@ class ConsoleScene:
     async def play(self) -> None:
         """All of it."""
         async with native_apps(self.stage) as apps:
-            talk, handover = await self._with_apps(apps)
+            buyer, seller, mover = await self._with_apps(apps)
             await asyncio.gather(
                 self._missed(),
                 self._answered(),
                 self._recorded(),
                 self._planted(),
-                self._over_the_app(*talk),
-                self._handed_over(*handover),
+                self._over_the_app(buyer, seller),
+                self._handed_over(mover),
                 self._refused("busy", Reject(486, "Busy Here")),
                 self._refused("declined", Reject(603, "Decline", ring_ms=300)),
                 self._refused("unreachable", Reject(480, "Temporarily Unavailable")),
@@ -143,23 +143,19 @@ class ConsoleScene:
         call = await self.dial(session, display=f'"{PLANT}"', headers=lines)
         await call.wait_ended()
 
-    async def _with_apps(
-        self, apps: NativeApps
-    ) -> tuple[tuple[AppPhone, AppPhone], tuple[AppPhone, Session]]:
+    async def _with_apps(self, apps: NativeApps) -> tuple[AppPhone, AppPhone, AppPhone]:
         """Both of one session, and the buyer of another, are there before anybody calls.
 
         Asterisk asks for each at first, and does not wait long for an answer.
         """
-        talk = await self.session("app", channel_policy="app_then_gsm", names=("Ivan", "Maria"))
-        handover = await self.session(
-            "handover", channel_policy="app_then_gsm", names=("Boris", "Zoya")
-        )
-        buyer, seller, mover = await asyncio.gather(
+        policy: dict[str, Any] = {"channel_policy": "app_then_gsm"}
+        talk = await self.session("app", names=("Ivan", "Maria"), **policy)
+        handover = await self.session("handover", names=("Boris", "Zoya"), **policy)
+        return await asyncio.gather(
             apps.open(talk.buyer, tone_hz=CALLERS),
             apps.open(talk.seller, tone_hz=CALLEES),
             apps.open(handover.buyer, tone_hz=CALLERS),
         )
-        return (buyer, seller), (mover, handover)
 
     async def _over_the_app(self, buyer: AppPhone, seller: AppPhone) -> None:
         """Both have the app, and talk long enough for their networks to be judged."""
@@ -171,8 +167,9 @@ class ConsoleScene:
         await asyncio.sleep(LONG_TALK_S)
         await call.hang_up()
 
-    async def _handed_over(self, buyer: AppPhone, session: Session) -> None:
+    async def _handed_over(self, buyer: AppPhone) -> None:
         """The buyer's network fails, and their phone goes on with the call."""
+        session = self.sessions["handover"]
         self.carrier.on_invite(Answer(ring_ms=300, tone_hz=CALLEES), number=session.seller)
         self.carrier.on_invite(Answer(ring_ms=400, tone_hz=CALLERS), number=session.buyer)
         call = await buyer.call(session.id)

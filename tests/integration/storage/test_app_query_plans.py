@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import Connection
 
 from cdr import call_log
-from storage import Database, app_users, apps, open_database, participation, ratings
+from storage import Database, app_users, apps, participation, ratings
 from tests.support.statements import parameters
 from tests.support.storage import NOW
 
@@ -45,13 +45,6 @@ ASKED: dict[str, tuple[Callable[[Connection], object], str]] = {
     "live ones": (lambda conn: apps.live_count(conn, NOW), "COVERING INDEX ix_app_credentials_exp"),
     "counted of some": (lambda conn: call_log.unread_counts(conn, ["u", "v"]), "unread (user_id"),
 }
-
-
-@pytest.fixture
-async def db(migrated_sqlite: str) -> AsyncIterator[Database]:
-    database = open_database(migrated_sqlite)
-    yield database
-    await database.close()
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
 from datetime import timedelta
-
-import pytest
 
 from masking.load import TrunkLoads
 from masking.model import Phone
 from masking.plan import Asked, Decision, Offer, Plan, Prompt, Question
 from maskline.routes import StoredRoutes, TrunkBook
-from storage import Database, listings, open_database, sessions
+from storage import Database, listings, sessions
 from tests.support.listings import CALLER, a_listing, created, link, shop
 from tests.support.storage import NOW, TRUNK, a_vault
-
-
-@pytest.fixture
-async def db(migrated_sqlite: str) -> AsyncIterator[Database]:
-    database = open_database(migrated_sqlite)
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 async def test_a_late_caller_who_chooses_the_listing_reaches_its_seller_at_once(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -36,15 +35,6 @@ def put(conn: Connection, name: str, size: int = 1) -> None:
 
 def names(conn: Connection) -> set[str]:
     return set(conn.execute(select(marks.c.name)).scalars())
-
-
-@pytest.fixture
-async def db(migrated_sqlite: str) -> AsyncIterator[Database]:
-    database = open_database(migrated_sqlite)
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,22 +17,13 @@ from masking.rules import Handover, HandoverRules, PoolRules
 from masking.switches import Switches
 from maskline.routes import StoredRoutes, TrunkBook
 from maskline.ways import StoredWays
-from storage import Database, app_users, apps, blocks, numbers, open_database, sessions, trunks
+from storage import Database, app_users, apps, blocks, numbers, sessions, trunks
 from storage.apps import NewCredential
 from telephony.originate import Ring
 from tests.support.storage import BUYER, NOW, SELLER, TRUNK, a_draft, a_vault, opened, stocked
 
 SPARE = replace(TRUNK, name="carrier-b", host="127.0.0.3", priority=200)
 PHONE, TABLET = "app_" + "1" * 26, "app_" + "2" * 26
-
-
-@pytest.fixture
-async def db(migrated_sqlite: str) -> AsyncIterator[Database]:
-    database = open_database(migrated_sqlite)
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 @pytest.fixture
@@ -64,6 +55,13 @@ async def start(way: StoredWays, session: Session) -> tuple[Ring, ...]:
     found = await way.start(session.id, Role.SELLER, "cal_1", TrunkLoads())
     assert found.callee is Role.BUYER
     return found.rings
+
+
+async def why_not(asked: Awaitable[object]) -> CannotNow:
+    """Why that is refused."""
+    with pytest.raises(LiveRefused) as refused:
+        await asked
+    return refused.value.reason
 
 
 def shown_to(session: Session, role: Role) -> str:
@@ -118,17 +116,8 @@ async def test_who_has_no_phone_is_rung_by_device_alone(db: Database, session: S
     way = ways(db, PHONE)
 
     assert [ring.via for ring in await start(way, unreached)] == [PHONE]
-    assert await why_not(way, unreached, Channel.GSM) is CannotNow.NO_PHONE
-    with pytest.raises(LiveRefused) as refused:
-        await start(ways(db), unreached)
-    assert refused.value.reason is CannotNow.NO_PHONE
-
-
-async def why_not(way: StoredWays, session: Session, to: Channel) -> CannotNow:
-    """Why the seller cannot be rung so."""
-    with pytest.raises(LiveRefused) as refused:
-        await reach(way, session, to)
-    return refused.value.reason
+    assert await why_not(reach(way, unreached, Channel.GSM)) is CannotNow.NO_PHONE
+    assert await why_not(start(ways(db), unreached)) is CannotNow.NO_PHONE
 
 
 async def test_a_policy_of_one_channel_leaves_the_other_out(db: Database, session: Session) -> None:
@@ -143,7 +132,7 @@ async def test_a_policy_of_one_channel_leaves_the_other_out(db: Database, sessio
             db, a_vault(), replace(a_draft(conversation=policy.value), channel_policy=policy)
         )
         way = ways(db, PHONE)
-        assert await why_not(way, one, out) is CannotNow.SWITCHED_OFF
+        assert await why_not(reach(way, one, out)) is CannotNow.SWITCHED_OFF
         kinds = {ring.kind for ring in await start(way, one)}
         assert kinds == {Channel.APP, Channel.GSM} - {out}
 
@@ -151,11 +140,11 @@ async def test_a_policy_of_one_channel_leaves_the_other_out(db: Database, sessio
 async def test_without_a_device_there_is_no_app_and_who_takes_none_there_has_it_off(
     db: Database, session: Session
 ) -> None:
-    assert await why_not(ways(db), session, Channel.APP) is CannotNow.NO_APP
+    assert await why_not(reach(ways(db), session, Channel.APP)) is CannotNow.NO_APP
     off = Switches(in_app_calls=False)
     await db.write(lambda conn: app_users.put(conn, SELLER.user_id, off, [], NOW))
 
-    assert await why_not(ways(db, PHONE), session, Channel.APP) is CannotNow.SWITCHED_OFF
+    assert await why_not(reach(ways(db, PHONE), session, Channel.APP)) is CannotNow.SWITCHED_OFF
 
 
 async def test_without_room_on_any_trunk_there_is_none(db: Database, session: Session) -> None:
@@ -163,10 +152,10 @@ async def test_without_room_on_any_trunk_there_is_none(db: Database, session: Se
     for number in range(TRUNK.max_channels):
         load.take(f"cal_{number:03}", (TRUNK.name, SPARE.name), NOW)
 
-    with pytest.raises(LiveRefused) as refused:
-        await ways(db).reach(session.id, Role.SELLER, Channel.GSM, "cal_1", load)
-
-    assert refused.value.reason is CannotNow.NO_TRUNK
+    assert (
+        await why_not(ways(db).reach(session.id, Role.SELLER, Channel.GSM, "cal_1", load))
+        is CannotNow.NO_TRUNK
+    )
 
 
 async def test_after_the_session_there_is_no_number_to_show_and_no_click(
@@ -175,19 +164,14 @@ async def test_after_the_session_there_is_no_number_to_show_and_no_click(
     await db.write(lambda conn: sessions.close(conn, session.id, NOW))
     late = ways(db, late=timedelta(minutes=1))
 
-    assert await why_not(late, session, Channel.GSM) is CannotNow.NO_NUMBER
-    with pytest.raises(LiveRefused) as refused:
-        await start(late, session)
-    assert refused.value.reason is CannotNow.SESSION_OVER
+    assert await why_not(reach(late, session, Channel.GSM)) is CannotNow.NO_NUMBER
+    assert await why_not(start(late, session)) is CannotNow.SESSION_OVER
 
 
 async def test_who_is_blocked_cannot_have_a_call_begun(db: Database, session: Session) -> None:
     await db.write(lambda conn: blocks.block(conn, BUYER.user_id, SELLER.user_id, None, NOW))
 
-    with pytest.raises(LiveRefused) as refused:
-        await start(ways(db, PHONE), session)
-
-    assert refused.value.reason is CannotNow.BLOCKED
+    assert await why_not(start(ways(db, PHONE), session)) is CannotNow.BLOCKED
 
 
 async def test_a_pool_may_have_handovers_off(db: Database, session: Session) -> None:
@@ -195,7 +179,7 @@ async def test_a_pool_may_have_handovers_off(db: Database, session: Session) -> 
     await db.write(lambda conn: numbers.put_pool(conn, Pool("default", rules=rules), NOW))
 
     for to in Channel:
-        assert await why_not(ways(db, PHONE), session, to) is CannotNow.SWITCHED_OFF
+        assert await why_not(reach(ways(db, PHONE), session, to)) is CannotNow.SWITCHED_OFF
     assert await start(ways(db, PHONE), session), "a click is none"
 
 
