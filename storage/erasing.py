@@ -137,6 +137,7 @@ def from_sessions(conn: Connection, person: Person, at_most: int = AT_ONCE) -> C
         "name": None,
         "rating": None,
         "facts": null(),
+        "number_id": None,
     }
     conn.execute(
         update(participants)

@@ -119,7 +119,7 @@ CLASSIFIED: Final[Mapping[str, Kept]] = MappingProxyType(
         ),
         "participants": kept(
             Term.SESSIONS,
-            "session_id position role recording_consent",
+            "session_id position role recording_consent number_id",
             user_id=_USER_TOMBSTONE,
             phone_sealed=Personal(About.PHONE, Erasing.NULL, Purpose.PHONE),
             **_CARD,

@@ -20,14 +20,20 @@ from storage import listings, reaching, strangers
 from storage.numbers import number_of, pool_of
 from storage.pool_rules import secrets_of
 from storage.prepared import Prepared
-from storage.schema import app_users, leases, numbers, participants, pools, sessions, shown_numbers
-from storage.session_rows import BLOCKS_OTHER, COLUMNS, OWN, SIDES, session_of
+from storage.schema import app_users, numbers, participants, pools, shown_numbers
+from storage.session_rows import (
+    BLOCKS_OTHER,
+    HELD,
+    HELD_COLUMNS,
+    HELD_SIDES,
+    OWN,
+    session_of,
+)
 from storage.vault import Vault
 
 __all__ = ["Dialling", "facts"]
 
 _EVER: Final = datetime(2000, 1, 1, tzinfo=UTC)  # when nothing of today was over
-_held = leases.alias("held")
 _dialled = numbers.alias("dialled")
 _RULES: Final = (
     pools.c.cool_down_s,
@@ -49,24 +55,23 @@ _SHOWS: Final = (
 )
 _ROUTED: Final = Prepared(
     select(
-        *COLUMNS,
-        _held.c.position.label("caller_position"),
-        _held.c.slot.label("caller_slot"),
+        *HELD_COLUMNS,
+        HELD.c.position.label("caller_position"),
+        HELD.c.slot.label("caller_slot"),
         BLOCKS_OTHER,
         _SHOWS,
         *_RULES,
         *reaching.USER,
     )
     .select_from(
-        SIDES.join(_held, _held.c.session_id == sessions.c.id)
-        .join(_dialled, _dialled.c.id == _held.c.number_id)
+        HELD_SIDES.join(_dialled, _dialled.c.id == HELD.c.number_id)
         .join(pools, pools.c.name == _dialled.c.pool)
         .outerjoin(app_users, reaching.HAS_USER)
     )
     .where(
         _dialled.c.e164 == bindparam("wanted"),
-        _held.c.phone_index == bindparam("caller"),
-        _held.c.active,
+        HELD.c.phone_index == bindparam("caller"),
+        HELD.c.active,
     )
     .order_by(participants.c.position)
 )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, exists, select
+from sqlalchemy import Row, Select, and_, exists, null, select
 
 from masking.funnel import Variant
 from masking.model import (
@@ -62,7 +62,7 @@ SIDES: Final = (
 )
 """Two rows a session, one a side."""
 
-COLUMNS: Final = (
+_OF_SIDE: Final = (
     sessions,
     participants.c.position,
     participants.c.role,
@@ -72,17 +72,44 @@ COLUMNS: Final = (
     participants.c.rating,
     participants.c.facts,
     participants.c.recording_consent,
-    leases.c.number_id,
-    leases.c.expires_at.label("lease_expires_at"),
-    leases.c.reserved_until,
-    leases.c.extension,
-    leases.c.pin,
-    leases.c.why,
+)
+_OF_NUMBER: Final = (
+    numbers.c.id.label("number_id"),
     numbers.c.e164,
     numbers.c.pool.label("number_pool"),
     numbers.c.trunk,
     numbers.c.state.label("number_state"),
 )
+COLUMNS: Final = (
+    *_OF_SIDE,
+    leases.c.expires_at.label("lease_expires_at"),
+    leases.c.reserved_until,
+    leases.c.extension,
+    leases.c.pin,
+    leases.c.why,
+    *_OF_NUMBER,
+)
+HELD: Final = leases.alias("held")
+HELD_SIDES: Final = (
+    HELD.join(sessions, sessions.c.id == HELD.c.session_id)
+    .join(participants, participants.c.session_id == sessions.c.id)
+    .outerjoin(numbers, numbers.c.id == participants.c.number_id)
+)
+"""Two rows for a lease that is held: the sides of its session, without a look at their leases."""
+
+HELD_COLUMNS: Final = (
+    *_OF_SIDE,
+    HELD.c.expires_at.label("lease_expires_at"),
+    HELD.c.reserved_until,
+    HELD.c.extension,
+    null().label("pin"),
+    null().label("why"),
+    *_OF_NUMBER,
+)
+"""As `COLUMNS`, where `HELD` is the own lease of one side: those of both end together.
+
+What stands for the other side's extension is not theirs, and nobody's PIN is read.
+"""
 
 
 def sides() -> Select[Any]:
@@ -169,6 +196,7 @@ def participant_rows(session: Session, vault: Vault) -> list[dict[str, Any]]:
             "rating": one.card.rating,
             "facts": one.card.facts,
             "recording_consent": one.recording_consent,
+            "number_id": None if (lease := session.lease(one.role)) is None else lease.number.id,
         }
         for position, one in enumerate(session.participants)
     ]

@@ -70,6 +70,9 @@ participants = Table(
     Column("rating", Float),
     Column("facts", Json),
     Column("recording_consent", Boolean),  # null: not given
+    # The number of their own lease, which is chosen once: a route is read without the lease. It
+    # binds nothing, and stays when the lease and the number are long gone.
+    Column("number_id", RowId),
     PrimaryKeyConstraint("session_id", "position"),
     CheckConstraint("position IN (0, 1)", name="position"),
     Index(None, "user_id", "session_id"),

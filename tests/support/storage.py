@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -83,6 +84,12 @@ async def opened(
             conn, vault, draft or a_draft(), now=now, session_id=new_id, rotation=rotation
         )
     )
+
+
+def as_routed(session: Session) -> Session:
+    """What a route tells of it: no PIN, and not how its numbers were chosen."""
+    leases = tuple(replace(lease, pin=None, why=()) for lease in session.leases)
+    return replace(session, leases=leases)
 
 
 def leases_of(found: Iterable[Session]) -> list[tuple[str, str]]:

@@ -36,6 +36,7 @@ from tests.support.storage import (
     TRUNK,
     a_draft,
     a_person,
+    as_routed,
     opened,
     proxies,
     stocked,
@@ -235,7 +236,7 @@ async def test_enrolling_twice_or_where_the_place_is_taken_keeps_what_there_is(
 
     assert len(await listed(db, session)) == 1
     (one,) = await held(db, vault, session, other.phone)
-    assert one.session == theirs
+    assert one.session == as_routed(theirs)
     assert await notices(db) == ["phone.enrolled"]
 
 

@@ -30,6 +30,7 @@ from tests.support.storage import (
     TRUNK,
     a_draft,
     a_person,
+    as_routed,
     opened,
     proxies,
     stocked,
@@ -52,7 +53,7 @@ async def facts(
 
 async def test_a_caller_is_found_with_the_whole_session(db: Database, vault: Vault) -> None:
     await stocked(db, vault)
-    session = await opened(db, vault)
+    session = as_routed(await opened(db, vault))
 
     for role, phone in ((Role.BUYER, ANNA), (Role.SELLER, PETR)):
         lease = session.lease(role)
@@ -69,7 +70,7 @@ async def test_each_caller_of_a_shared_number_reaches_their_own_session(
 ) -> None:
     await stocked(db, vault, size=1)
     drafts = [a_draft(a_person(Role.BUYER, n), a_person(Role.SELLER, n)) for n in range(5)]
-    there = [await opened(db, vault, draft) for draft in drafts]
+    there = [as_routed(await opened(db, vault, draft)) for draft in drafts]
 
     for session in there:
         for participant in session.participants:
@@ -140,7 +141,7 @@ async def test_a_lease_that_is_over_is_still_known_until_another_takes_its_place
     await db.write(lambda conn: sessions.close(conn, first.id, NOW))
     assert (await facts(db, vault, number)).over is not None
     second = await opened(db, vault, now=NOW + timedelta(seconds=1))
-    assert [one.session for one in (await facts(db, vault, number)).held] == [second]
+    assert [one.session for one in (await facts(db, vault, number)).held] == [as_routed(second)]
     assert (await facts(db, vault, number, asked=Asked(Question.PIN))).over is None
     await db.write(lambda conn: sessions.close(conn, second.id, NOW + timedelta(seconds=2)))
 
@@ -173,7 +174,7 @@ async def test_who_has_no_phone_is_found_through_the_other(db: Database, vault: 
 
     found = await facts(db, vault, session.leases[0].number.e164, ANNA)
 
-    assert [one.session for one in found.held] == [session]
+    assert [one.session for one in found.held] == [as_routed(session)]
 
 
 async def test_a_lease_counts_on_its_own_number_only(db: Database, vault: Vault) -> None:

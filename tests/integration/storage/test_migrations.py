@@ -22,6 +22,32 @@ from storage.schema import metadata
 _ROOT = Path(__file__).parents[3]
 _MIGRATE = "import asyncio, sys; from storage import migrate; asyncio.run(migrate(sys.argv[1]))"
 
+_AS_OF_0018 = """
+INSERT INTO trunks (
+    name, host, port, transport, auth_type, register, number_format, country, codecs, max_channels,
+    max_cps, priority, inbound, outbound, enabled, trusted, options_interval_s, created_at,
+    updated_at
+) VALUES (
+    't', '127.0.0.2', 5060, 'udp', 'ip', FALSE, 'e164', 'RU', '[]', 1,
+    1, 1, TRUE, TRUE, TRUE, FALSE, 60, 1, 1
+);
+INSERT INTO pools (
+    name, cool_down_s, language, ring_s, max_call_s, version, created_at, updated_at
+) VALUES ('p', 1, 'ru', 1, 1, 1, 1, 1);
+INSERT INTO numbers (id, e164, pool, trunk, state, created_at)
+VALUES (7, '+74951110007', 'p', 't', 'active', 1), (8, '+74951110008', 'p', 't', 'active', 1);
+INSERT INTO sessions (id, conversation_id, pool, channel_policy, created_at, expires_at)
+VALUES ('s', 'chat', 'p', 'any', 1, 2);
+INSERT INTO participants (session_id, position, role, user_id)
+VALUES ('s', 0, 'buyer', 'u-1'), ('s', 1, 'seller', 'u-2');
+INSERT INTO leases (
+    session_id, position, slot, number_id, phone_index, extension, once, since, expires_at,
+    reserved_until, active
+) VALUES
+    ('s', 1, 0, 7, CAST('own' AS OCTETS), '', FALSE, 1, 2, 3, TRUE),
+    ('s', 1, 1, 8, CAST('enrolled' AS OCTETS), '', FALSE, 1, 2, 3, TRUE)
+"""
+
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
@@ -237,3 +263,29 @@ async def test_entries_outlast_the_change_of_their_rules_and_ids_are_not_given_a
     finally:
         await database.close()
     assert kept == {table: [(1, "one"), (2, "two"), (4, "three")] for table in tables}
+
+
+async def test_participants_get_the_numbers_of_their_own_leases(url: str) -> None:
+    """Not of a phone that was enrolled, and none where there is no lease."""
+
+    def filled(conn: Connection) -> None:
+        upgrade(conn, "0018")
+        octets = "BLOB" if conn.dialect.name == "sqlite" else "BYTEA"
+        for statement in _AS_OF_0018.replace("OCTETS", octets).strip().split(";"):
+            conn.execute(text(statement))
+
+    database = open_database(url)
+    try:
+        await database.write(filled)
+    finally:
+        await database.close()
+
+    await migrate(url)
+
+    database = open_database(url)
+    try:
+        numbers = text("SELECT position, number_id FROM participants ORDER BY position")
+        found = await database.read(lambda conn: conn.execute(numbers).all())
+    finally:
+        await database.close()
+    assert [tuple(row) for row in found] == [(0, None), (1, 7)]
