@@ -36,17 +36,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(skip)
 
 
+@pytest.fixture(scope="session")
+def turn(tmp_path_factory: pytest.TempPathFactory) -> TurnServer | None:
+    """A TURN server that is not started yet; None where coturn is not installed."""
+    if turnserver() is None:
+        return None
+    folder = tmp_path_factory.mktemp("turn")
+    return TurnServer(folder, secrets.token_urlsafe(24), allowed="127.0.0.1")
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def web_apps(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WebApps]:
-    """Browsers, and the softphone as its sources are now."""
+async def web_apps(
+    tmp_path_factory: pytest.TempPathFactory, turn: TurnServer | None
+) -> AsyncIterator[WebApps]:
+    """Browsers, and the softphone as its sources are now.
+
+    They trust the TURN server from the beginning, whichever test is the first to open one.
+    """
     ensure_web(ToolboxSettings.from_env(os.environ))
-    async with WebApps(tmp_path_factory.mktemp("tones"), ARTEFACTS) as opened:
+    pins = () if turn is None else (turn.pin,)
+    async with WebApps(tmp_path_factory.mktemp("tones"), ARTEFACTS, pins) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def house(
-    tmp_path_factory: pytest.TempPathFactory, web_apps: WebApps
+    tmp_path_factory: pytest.TempPathFactory, web_apps: WebApps, turn: TurnServer | None
 ) -> AsyncIterator[AppScene]:
     """A Maskline whose apps are pages, with a carrier, a platform and a TURN server beside it."""
     folder = tmp_path_factory.mktemp("browser")
@@ -57,11 +72,8 @@ async def house(
         "upkeep_s": "2",
     }
     maskline = Maskline(folder / "data", options=options)
-    turn = None
-    if turnserver() is not None:
-        turn = TurnServer(folder / "turn", secrets.token_urlsafe(24), allowed="127.0.0.1")
+    if turn is not None:
         options |= {"turn_urls": ",".join(turn.urls), "turn_secret": turn.secret}
-        web_apps.pins.append(turn.pin)
     await maskline.start()
     try:
         async with (

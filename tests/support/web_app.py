@@ -249,9 +249,9 @@ class WebApps:
 
     folder: Path
     artefacts: Path | None = None
+    pins: tuple[str, ...] = ()  # of certificates to be taken, which a browser is told as it begins
     apps: list[WebApp] = field(default_factory=list)
     origin: str = ""
-    pins: list[str] = field(default_factory=list)  # certificates to be taken; before a page is open
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _playwright: Playwright | None = None
     _browsers: dict[int, Browser] = field(default_factory=dict)

@@ -31,6 +31,8 @@ window.RTCPeerConnection = class extends Plain {
   constructor(...given) {
     super(...given);
     connections.push(this);
+    // Why a relay gave nothing: for whoever reads what a test that failed has left.
+    this.addEventListener("icecandidateerror", (error) => state.relays.push(`${error.errorCode} ${error.errorText}`));
   }
 
   // Nobody is told where we are: else the far end would find the way that loses nothing.
@@ -53,7 +55,7 @@ window.RTCPeerConnection = class extends Plain {
 };
 const connections = [];
 
-const state = { phone: undefined, call: undefined, events: [], ends: [], missed: [], offers: [], qualities: [], logged: 0 };
+const state = { phone: undefined, call: undefined, events: [], ends: [], missed: [], offers: [], qualities: [], relays: [], logged: 0 };
 let context;
 
 window.app = {
@@ -118,6 +120,7 @@ window.app = {
       missed: state.missed,
       offers: state.offers,
       logged: state.logged,
+      relays: state.relays,
       qualities: state.qualities.length,
       event_id: state.event_id,
     };
