@@ -6,6 +6,7 @@ import { endReason, type EndReason } from "./call_end.js";
 import type { Card } from "./card.js";
 import { SoftphoneError } from "./errors.js";
 import { Emitter } from "./events.js";
+import { Gathering } from "./gathering.js";
 import { closeStream, openMicrophone, Speaker, type AudioChoice } from "./media.js";
 import { Mending } from "./mending.js";
 import { Restart } from "./restart.js";
@@ -47,6 +48,8 @@ export interface CallSetup {
   readonly alive: () => Promise<boolean>;
   /** How long a call that lost its network waits for it. */
   readonly patience_ms: number;
+  /** `tel:` and the proxy number of the other side, where there is one. Never rejects. */
+  readonly find_link: () => Promise<string | undefined>;
 }
 
 const QUALITY_EVERY_MS = 1_000;
@@ -56,6 +59,8 @@ const SILENT_MS = 3_000;
 const GATHER_MS = 800;
 /** How long SIP may take to say why a call ended, after the events said that it has. */
 const GRACE_MS = 2_000;
+/** How long a call that cannot be made may look for the ordinary one to offer instead. */
+const LINK_MS = 2_000;
 
 export class Call extends Emitter<CallEvents> {
   readonly direction: "in" | "out";
@@ -71,11 +76,12 @@ export class Call extends Emitter<CallEvents> {
   #remote: MediaStream | undefined;
   #reason: EndReason | undefined;
   #answered = false;
+  #no_way = false;
   #silent = false;
   #heard_ms = 0;
   #samples: Sample[] = [];
   #ticker: ReturnType<typeof setInterval> | undefined;
-  #gathering: ReturnType<typeof setTimeout> | undefined;
+  readonly #gathering: Gathering;
   #grace: ReturnType<typeof setTimeout> | undefined;
   #mending: Mending | undefined;
   /** `tel:` and the proxy number of the other side, once known: an ordinary call instead of this one. */
@@ -95,6 +101,12 @@ export class Call extends Emitter<CallEvents> {
     this.card = setup.card;
     this.call_id = setup.card?.call_id;
     this.#state = setup.direction === "in" ? "ringing" : "calling";
+    this.#gathering = new Gathering(setup.session, {
+      settle_ms: GATHER_MS,
+      on_none: () => {
+        this.#noWay();
+      },
+    });
     this.#listen();
   }
 
@@ -213,12 +225,6 @@ export class Call extends Emitter<CallEvents> {
     session.on("peerconnection", ({ peerconnection }) => {
       this.watch(peerconnection);
     });
-    session.on("icecandidate", ({ ready }) => {
-      this.#gathering ??= setTimeout(() => {
-        this.#gathering = undefined;
-        ready();
-      }, GATHER_MS);
-    });
     session.on("accepted", () => {
       this.#answered = true;
       if (this.direction === "out") this.#up();
@@ -259,11 +265,27 @@ export class Call extends Emitter<CallEvents> {
     });
   }
 
+  /**
+   * No sound could come here: nobody is rung for it. Of who answers this device alone is not to be had, so
+   * that the call goes on to others, or to the phone.
+   */
+  #noWay(): void {
+    this.#reason ??= "network";
+    this.#no_way = true;
+    this.#terminate(this.direction === "in" ? { status_code: 480 } : {});
+  }
+
+  async #findLink(): Promise<void> {
+    this.link ??= await this.#setup.find_link();
+  }
+
   #up(): void {
     if (this.#state === "up" || this.#state === "ended") return;
     this.#heard_ms = performance.now();
     this.#ticker = setInterval(() => void this.#measure(), QUALITY_EVERY_MS);
     this.#enter("up");
+    // Found out while there is a network, for when there is none.
+    void this.#findLink();
   }
 
   async #measure(): Promise<void> {
@@ -303,14 +325,26 @@ export class Call extends Emitter<CallEvents> {
       cause: event.cause,
     });
     clearInterval(this.#ticker);
-    clearTimeout(this.#gathering);
+    this.#gathering.stop();
     clearTimeout(this.#grace);
     this.#mending?.stop();
     this.#speaker.stop();
     if (this.#stream_is_ours) closeStream(this.#stream);
-    this.#enter("ended");
-    this.emit("ended", { reason: this.#reason, link: this.#reason === "network" ? this.link : undefined });
+    if (!this.#no_way) {
+      this.#tell(this.#reason);
+      return;
+    }
+    // It never was up, so the ordinary call to offer is not known yet.
+    const late = new Promise((resolve) => setTimeout(resolve, LINK_MS));
+    void Promise.race([this.#findLink(), late]).then(() => {
+      this.#tell("network");
+    });
   };
+
+  #tell(reason: EndReason): void {
+    this.#enter("ended");
+    this.emit("ended", { reason, link: reason === "network" ? this.link : undefined });
+  }
 
   #enter(state: CallState): void {
     if (this.#state === state || this.#state === "ended") return;

@@ -6,8 +6,11 @@
  * round trips, and loss only as TCP shows it, as a spread of the round trips.
  */
 
+import type { RTCSession } from "jssip/lib/RTCSession";
+
 import type { Measured } from "./app_api.js";
 import { answerOptions } from "./call.js";
+import { Gathering } from "./gathering.js";
 import type { Line } from "./line.js";
 import { readSample, type Sample } from "./stats.js";
 
@@ -17,12 +20,16 @@ export interface Probe extends Measured {
 
 export const ECHO = "preflight";
 const SET_UP_MS = 4_000;
+const SETTLE_MS = 500;
 const WARM_MS = 400;
 const EVERY_MS = 100;
 const TRIPS = 8;
 const TRIP_MS = 2_000;
 
-/** Measures by a silent call of `listen_ms`. Rejects where the echo cannot be reached. */
+/**
+ * Measures by a silent call of `listen_ms`. All is lost where no sound could come back, for a call would
+ * not even be made. Rejects where the echo cannot be reached.
+ */
 export async function probeMedia(line: Line, rtc: RTCConfiguration, listen_ms = 2_000): Promise<Probe> {
   const context = new AudioContext();
   const silence = context.createMediaStreamDestination();
@@ -30,38 +37,46 @@ export async function probeMedia(line: Line, rtc: RTCConfiguration, listen_ms = 
   const hum = new OscillatorNode(context, { frequency: 50 });
   hum.connect(new GainNode(context, { gain: 1e-4 })).connect(silence);
   hum.start();
-  let gathering: ReturnType<typeof setTimeout> | undefined;
   try {
-    const session = await new Promise<ReturnType<Line["dial"]>>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        dialled.terminate();
-        reject(new Error("the echo did not answer"));
-      }, SET_UP_MS);
-      const dialled = line.dial(ECHO, {
-        ...answerOptions(silence.stream, rtc),
-        eventHandlers: {
-          confirmed: () => {
-            clearTimeout(timer);
-            resolve(dialled);
-          },
-          failed: (event) => {
-            clearTimeout(timer);
-            reject(new Error(event.cause));
-          },
-          icecandidate: ({ ready }) => {
-            gathering ??= setTimeout(ready, 500);
-          },
-        },
-      });
-    });
+    const session = line.dial(ECHO, answerOptions(silence.stream, rtc));
     try {
-      return await listen(session.connection, listen_ms);
+      return (await answered(session)) ? await listen(session.connection, listen_ms) : echoed([]);
     } finally {
       if (!session.isEnded()) session.terminate();
     }
   } finally {
-    clearTimeout(gathering);
     void context.close();
+  }
+}
+
+/** Once the echo answers; false: it was not called, for there is no candidate to call it with. */
+async function answered(session: RTCSession): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let gathering: Gathering | undefined;
+  try {
+    return await new Promise((resolve, reject) => {
+      gathering = new Gathering(session, {
+        settle_ms: SETTLE_MS,
+        on_none: () => {
+          resolve(false);
+          session.terminate();
+        },
+      });
+      session.on("sending", () => {
+        timer = setTimeout(() => {
+          reject(new Error("the echo did not answer"));
+        }, SET_UP_MS);
+      });
+      session.on("confirmed", () => {
+        resolve(true);
+      });
+      session.on("failed", ({ cause }) => {
+        reject(new Error(cause));
+      });
+    });
+  } finally {
+    clearTimeout(timer);
+    gathering?.stop();
   }
 }
 

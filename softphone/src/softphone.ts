@@ -159,7 +159,7 @@ export class Softphone extends Emitter<SoftphoneEvents> {
       card: undefined,
       audio,
       rtc,
-      ...this.#lifeline(line),
+      ...this.#lifeline(line, session_id),
       stream: opened,
       stream_is_ours: stream === undefined,
     });
@@ -224,8 +224,12 @@ export class Softphone extends Emitter<SoftphoneEvents> {
     };
   }
 
-  #lifeline(line: Line): Pick<CallSetup, "alive" | "patience_ms"> {
-    return { alive: () => line.alive(), patience_ms: (this.#options.reconnect_s ?? RECONNECT_S) * 1_000 };
+  #lifeline(line: Line, session_id: string | undefined): Pick<CallSetup, "alive" | "patience_ms" | "find_link"> {
+    return {
+      alive: () => line.alive(),
+      patience_ms: (this.#options.reconnect_s ?? RECONNECT_S) * 1_000,
+      find_link: () => this.#findLink(session_id),
+    };
   }
 
   /** New credentials: register with them beside the old ones, which go when nothing needs them. */
@@ -263,7 +267,7 @@ export class Softphone extends Emitter<SoftphoneEvents> {
         card,
         audio: this.#options.audio ?? {},
         rtc: this.#rtc(line),
-        ...this.#lifeline(line),
+        ...this.#lifeline(line, card.session_id),
       });
       this.#keep(call);
       this.emit("incoming", call);
@@ -278,9 +282,6 @@ export class Softphone extends Emitter<SoftphoneEvents> {
     this.#events.nudge();
     call.on("ended", () => {
       this.#calls.delete(call);
-    });
-    call.on("state", (state) => {
-      if (state === "up") void this.#findLink(call);
     });
   }
 
@@ -322,11 +323,11 @@ export class Softphone extends Emitter<SoftphoneEvents> {
     }
   }
 
-  /** Found out while there is a network, for when there is none. */
-  async #findLink(call: Call): Promise<void> {
-    if (call.session_id === undefined) return;
-    const session = await this.api.session(call.session_id).catch(() => undefined);
-    call.link = telLink(session?.dial?.tel);
+  /** Of an ordinary call to the other participant. */
+  async #findLink(session_id: string | undefined): Promise<string | undefined> {
+    if (session_id === undefined) return undefined;
+    const session = await this.api.session(session_id).catch(() => undefined);
+    return telLink(session?.dial?.tel);
   }
 
   async #idOf(call: Call): Promise<string> {

@@ -137,13 +137,15 @@ class AppScene:
         relay: LossyRelay | None = None,
         last_event_id: str | None = None,
         turn: str | None = None,
+        turn_at: str | None = None,
         network: Network | None = None,
         reconnect_s: float | None = None,
         **more: Any,
     ) -> WebApp:
         """One more device of `person`, with the app open.
 
-        `turn`: media go through the TURN server and no other way, reached by `udp`, `tcp` or `tls`.
+        `turn`: media go through the TURN server and no other way, reached by `udp`, `tcp` or `tls`;
+        `turn_at`: at this HOST:PORT instead of its own.
         `network`: all of it goes through there. `reconnect_s`: its patience with a lost one.
         """
 
@@ -152,7 +154,7 @@ class AppScene:
             made: Mapping[str, Any] = await self.ask("POST", path, more)
             if network is not None:
                 made = await network.credentials(made)
-            return {**made, "ice_servers": list(_reached_by(made["ice_servers"], turn))}
+            return {**made, "ice_servers": list(_reached_by(made["ice_servers"], turn, turn_at))}
 
         name = f"{person.role}-{len(person.apps) + 1}"
         if network is not None:
@@ -319,11 +321,13 @@ class AppScene:
         return [one for one in found if one["outcome"] == "missed"]
 
 
-def _reached_by(servers: list[Any], way: str | None) -> Iterator[Any]:
+def _reached_by(servers: list[Any], way: str | None, at: str | None) -> Iterator[Any]:
     """The TURN servers that are reached by `way`; without it none, for nothing is waited for."""
     start, end = ("turns:", "tcp") if way == "tls" else ("turn:", way)
     for server in servers:
         urls = [url for url in server["urls"] if url.startswith(start) and url.endswith(f"={end}")]
+        if at is not None:
+            urls = [f"{start}{at}?transport={end}" for _ in urls]
         if urls:
             yield {**server, "urls": urls}
 

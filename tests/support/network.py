@@ -47,6 +47,11 @@ class Network:
         """The same, but for where their WebSocket is."""
         return {**given, "ws_url": await self.through(given["ws_url"])}
 
+    def slow_down(self, delay_s: float) -> None:
+        """It takes so long until a connection is there; as over many lost packets."""
+        for door in self._doors.values():
+            door.delay_s = delay_s
+
     def lose(self) -> None:
         """Nothing goes through any more, and nobody is told."""
         self.relay.loss = 1.0
@@ -107,6 +112,7 @@ class _Door:
 
     target: Address
     lost: bool = False
+    delay_s: float = 0.0
     snare: _Snare | None = None
     port: int = 0
     _server: asyncio.Server | None = None
@@ -138,6 +144,7 @@ class _Door:
         self._pipes.add(pipe)
         if pipe.dead:
             return  # asked for in vain: nothing is ever heard of it
+        await asyncio.sleep(self.delay_s)
         try:
             far_reader, pipe.far = await asyncio.open_connection(*self.target)
         except OSError:
