@@ -2,7 +2,8 @@
 
 Both have 2,000 numbers. Measured where a session is kept: one is opened, a caller's route is looked
 up. Beside them, in the same database: the same rows inserted bare (the driver's own calls, one
-transaction a session), and one bare query over the same index. Rounds alternate; ratios are taken
+transaction a session), and one bare query over the same index. Rounds alternate, look-ups by the
+hundred: a machine that others use is half as fast from one second to the next. Ratios are taken
 within a round, and their medians judged. Both sides are on the disk before they count as done, meet
 the same settled server, and have buyers of their own, whose pages nobody touched before them.
 Fails if a session or a look-up takes over 1.2 times as long with the million, if the p99 of
@@ -37,6 +38,7 @@ SMALL, LARGE = 1_000, 1_000_000
 ROUNDS = 7
 OPENED = 400  # sessions a round, of each kind
 LOOKED_UP = 2_000
+IN_TURN = 100  # look-ups of one database, then as many of the other
 AT_ONCE = 8
 MOST_GROWTH = 1.2
 MOST_TAIL_MS = 5.0
@@ -50,6 +52,11 @@ class Found:
 
     each_ms: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     p99_ms: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+
+    def add(self, kind: str, each_ms: float, took_s: Sequence[float]) -> None:
+        """Note a round of `kind`."""
+        self.each_ms[kind].append(each_ms)
+        self.p99_ms[kind].append(statistics.quantiles(took_s, n=100)[98] * 1000)
 
 
 async def timed(
@@ -73,20 +80,17 @@ async def timed(
 async def measure(
     side: Side, found: Found, serial: int, rows: Sequence[Rows], *, bare_first: bool
 ) -> None:
-    """One round on one database, which is as before afterwards; `rows` are inserted bare."""
-    places = await side.places(LOOKED_UP, random.Random(serial))
+    """Open sessions in one database, which is as before afterwards; `rows` are inserted bare."""
     # Each kind has buyers of its own: nobody finds the pages of an index warmed by another.
     alone, at_once = (range(serial + OPENED * n, serial + OPENED * (n + 1)) for n in (1, 2))
 
     async def bare() -> None:
         await _note(side, found, "bare_opened", [side.bare.insert(row) for row in rows])
-        await _note(side, found, "bare_looked_up", [side.bare.look_up(place) for place in places])
 
     async def ours() -> None:
         await _note(side, found, "opened", [side.opening(n) for n in alone])
         works = [side.opening(n) for n in at_once]
         await _note(side, found, "opened_at_once", works, AT_ONCE)
-        await _note(side, found, "looked_up", [side.look_up(place) for place in places])
 
     for step in (bare, ours) if bare_first else (ours, bare):
         await step()
@@ -104,9 +108,31 @@ async def _note(
     gc.disable()
     each_ms, took_s = await timed(works, at_once)
     gc.enable()
-    found.each_ms[kind].append(each_ms)
-    found.p99_ms[kind].append(statistics.quantiles(took_s, n=100)[98] * 1000)
+    found.add(kind, each_ms, took_s)
     await side.forget()
+
+
+async def look_up(found: dict[Side, Found], seed: int, *, bare_first: bool) -> None:
+    """One round of look-ups, of all sides in turn."""
+    places = {side: await side.places(LOOKED_UP, random.Random(seed)) for side in found}
+    bare = {side: [side.bare.look_up(place) for place in places[side]] for side in found}
+    ours = {side: [side.look_up(place) for place in places[side]] for side in found}
+    both = ("bare_looked_up", bare), ("looked_up", ours)
+    for kind, works in both if bare_first else both[::-1]:
+        for side in found:
+            await side.settle()
+        gc.collect()
+        gc.disable()
+        each_ms: dict[Side, list[float]] = {side: [] for side in found}
+        took_s: dict[Side, list[float]] = {side: [] for side in found}
+        for number, first in enumerate(range(0, LOOKED_UP, IN_TURN)):
+            for side in list(found)[:: 1 if number % 2 else -1]:
+                each, took = await timed(works[side][first : first + IN_TURN], 1)
+                each_ms[side].append(each)
+                took_s[side].extend(took)
+        gc.enable()
+        for side, one in found.items():
+            one.add(kind, statistics.mean(each_ms[side]), took_s[side])
 
 
 @asynccontextmanager
@@ -144,10 +170,11 @@ async def compare(name: str, small: Side, large: Side, rounds: int) -> bool:
     for side in sides:
         await side.bare.begin()
     for number, serial in enumerate(serials):
-        before = Found() if number == 0 else None  # the first warms up
+        into = found if number else {side: Found() for side in sides}  # the first warms up
+        bare_first = bool(number // 2 % 2)
         for side in sides if number % 2 else sides[::-1]:
-            into, rows = before or found[side], bare[side][number]
-            await measure(side, into, serial, rows, bare_first=bool(number // 2 % 2))
+            await measure(side, into[side], serial, bare[side][number], bare_first=bare_first)
+        await look_up(into, serial, bare_first=bare_first)
     print(
         f"{name}: medians of {rounds} rounds, each with {OPENED} sessions and {LOOKED_UP} look-ups"
     )
