@@ -30,6 +30,9 @@ __all__ = ["Agent", "open_agent"]
 
 _CAUSE_OUT_OF_ORDER = 38
 _POLL_S = 0.05
+# A channel is gone when its CANCEL is sent. A 487 that nobody acknowledges is sent again by the
+# carrier for 32 s, and its switch counts the call for as long (RFC 3261, 17.2.1).
+_PARTING_S = 1.0
 _CONTACTS = "registrar/contact"  # where Asterisk's own database keeps them
 _AT_ONCE = 500
 _MOST_CONTACTS = 1_000_000
@@ -176,15 +179,20 @@ class Agent:
     async def hang_up_all(self, *, deadline_s: float) -> bool:
         """End every call and wait until no channel is left; whether that came to pass.
 
-        Each call's last rows are written before its channel goes.
+        Each call's last rows are written before its channel goes. What the carriers answer comes
+        after that.
         """
+        any_up = False
         try:
             async with asyncio.timeout(deadline_s):
                 while callers := await self._channels():
+                    any_up = True
                     self._client.post([a for name, ours in callers for a in _end(name, ours)])
                     await asyncio.sleep(_POLL_S)
         except (TimeoutError, AmiError):
             return False
+        if any_up:
+            await asyncio.sleep(_PARTING_S)
         return True
 
     async def _channels(self) -> list[tuple[str, bool]]:

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from maskline.demo import Answer, Behaviour, Call, CallState, Carrier, Ring
+from maskline.demo import Answer, Behaviour, Call, CallState, Carrier, Ring, sip
+from maskline.demo.spec import Codec
 from tests.support.maskline import Maskline, Session, eventually
+from tests.support.wiretap import Tap, caller
 
 MakeCarrier = Callable[..., Awaitable[Carrier]]
 NUMBERS = ("+74951110001", "+74951110002", "+74951110003")
@@ -236,6 +238,31 @@ async def test_restart_of_everything_ends_calls_and_loses_nothing(
     assert len(after) == 31
     assert set(before) < set(after)
     assert await own.stop() == 0
+
+
+async def test_a_stop_hears_a_carrier_out_that_was_ringing(own: Maskline) -> None:
+    """Its 487 is acknowledged: it would be sent again for half a minute."""
+    await own.start()
+    async with await Tap.open(own.sip_address) as carrier:
+        await own.add_trunk("carrier-a", carrier.host, carrier.port)
+        await own.add_numbers("carrier-a", *NUMBERS)
+        [session] = await _sessions(own, 1, 1)
+        sender = f"<sip:{session.buyer}@carrier.example>"
+        buyer = await caller(carrier, session.buyer_dials, sender=sender, tone_hz=450)
+        offer = sip.sdp(carrier.host, buyer.media.port, (Codec.ALAW,))
+        buyer.send("INVITE", ("Content-Type: application/sdp",), offer)
+        invite = await carrier.invite()
+        carrier.send(carrier.answer(invite, "180 Ringing", tag="far"))
+        await eventually(own.live, lambda live: [one["state"] for one in live] == ["ringing"])
+
+        stopping = asyncio.create_task(own.stop())
+        await carrier.take(lambda one: one.method == "CANCEL")
+        await asyncio.sleep(0.8)  # the way to the carrier and back
+        carrier.send(carrier.answer(invite, "487 Request Terminated", tag="far"))
+        await carrier.take(lambda one: one.method == "ACK" and one.call_id == invite.call_id)
+
+        assert await stopping == 0, own.log
+        await buyer.media.close()
 
 
 async def test_two_instances_side_by_side(
