@@ -7,6 +7,7 @@ far as SIP. Whoever is called by it has to prove by a certificate that he is the
 
 from __future__ import annotations
 
+import contextlib
 import re
 import ssl
 from collections.abc import Iterable, Iterator
@@ -28,8 +29,9 @@ _USUAL = (
 def listening(settings: NodeSettings) -> str:
     """The transport with a door; nothing where the operator opened none.
 
-    Raises AuthoritiesUnusable or DataFolderUnusable.
+    Asked for at every start: raises AuthoritiesUnusable, needed or not, or DataFolderUnusable.
     """
+    authorities(settings.sip_tls_ca)
     if settings.sip_tls is None or settings.tls_cert is None or settings.tls_key is None:
         return ""
     cert, key = (conf_path(file.absolute()) for file in (settings.tls_cert, settings.tls_key))
@@ -47,7 +49,7 @@ def wanted(settings: NodeSettings, trunks: Iterable[Trunk]) -> bool:
 def outgoing(settings: NodeSettings, port: int) -> str:
     """The transport without a door. Asterisk listens all the same, at `port`: to no avail.
 
-    Raises AuthoritiesUnusable or DataFolderUnusable.
+    Raises DataFolderUnusable.
     """
     return _transport(settings, settings.sip_host, port, ())
 
@@ -66,8 +68,10 @@ def _transport(settings: NodeSettings, host: str, port: int, own: Iterable[str])
 
 
 def _believed(settings: NodeSettings) -> Iterator[str]:
-    """Without a line nobody is believed, and nobody called."""
-    found = authorities(settings.sip_tls_ca)
+    """Without a line nobody is believed, and nobody called: the other trunks are."""
+    found = None
+    with contextlib.suppress(AuthoritiesUnusable):  # gone since the start
+        found = authorities(settings.sip_tls_ca)
     if found is not None:
         kind = "path" if found.is_dir() else "file"
         yield f"ca_list_{kind} = {conf_path(found.absolute())}\n"

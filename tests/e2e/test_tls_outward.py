@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from maskline.demo import Call, Carrier
@@ -105,6 +106,12 @@ async def test_with_no_door_calls_go_out_over_tls_and_no_change_touches_them(
     await maskline.ask("PATCH", "/v1/trunks/sealed", {"enabled": True})
     call, _ = await outward.up(carrier, session)
     await outward.end(call)
+
+
+async def test_who_cannot_vouch_is_one_clear_line(own: Maskline, tmp_path: Path) -> None:
+    own.options = {"sip_tls_ca": str(tmp_path / "nobody.pem")}
+    with pytest.raises(AssertionError, match="cannot use sip_tls_ca .*nobody.pem: No such file"):
+        await own.start()
 
 
 async def test_with_no_door_a_carrier_we_register_with_calls_over_our_connection(

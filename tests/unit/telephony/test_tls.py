@@ -122,14 +122,18 @@ def test_where_nobody_vouches_nobody_is_called(
     ],
     ids=["absent", "unhashed", "empty"],
 )
-def test_who_cannot_vouch_is_refused(
+def test_who_cannot_vouch_is_refused_at_the_start_and_believed_by_nobody(
     settings: NodeSettings, tmp_path: Path, make: object, why: str
 ) -> None:
     path = tmp_path / "given"
     assert callable(make)
     make(path)
+    given = replace(settings, sip_tls_ca=path)
     with pytest.raises(AuthoritiesUnusable, match=f"sip_tls_ca {path}: .*{why}"):
-        tls.outgoing(replace(settings, sip_tls_ca=path), 21_003)
+        tls.listening(given)
+    transport = read(tls.outgoing(given, 21_003))
+    assert transport["verify_server"] == "yes"
+    assert not {"ca_list_file", "ca_list_path"} & set(transport)
 
 
 def test_a_path_that_asterisk_would_misread_is_refused(
