@@ -110,7 +110,7 @@ async def test_with_no_door_calls_go_out_over_tls_and_no_change_touches_them(
 
 async def test_who_cannot_vouch_is_one_clear_line(own: Maskline, tmp_path: Path) -> None:
     own.options = {"sip_tls_ca": str(tmp_path / "nobody.pem")}
-    with pytest.raises(AssertionError, match="cannot use sip_tls_ca .*nobody.pem: No such file"):
+    with pytest.raises(AssertionError, match=r"cannot use sip_tls_ca .*nobody\.pem: No such file"):
         await own.start()
 
 
