@@ -23,7 +23,7 @@ class MediaEncryption(StrEnum):
     """What the audio toward the carrier is sealed with."""
 
     NONE = "none"
-    SDES = "sdes"  # SRTP, whose keys stand in SDP (RFC 4568): that or no call
+    SDES = "sdes"  # SRTP, whose keys stand in SDP (RFC 4568); never in clear
 
 
 class AuthType(StrEnum):

@@ -140,7 +140,7 @@ class TrunkBody(In):
     options_interval_s: OptionsInterval = 30
     media_encryption: MediaEncryption = Field(
         default=MediaEncryption.NONE,
-        description="`sdes`: SRTP or no call over this trunk, both ways; needs `transport` tls",
+        description="`sdes`: SRTP or no sound over this trunk, both ways; needs `transport` tls",
     )
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ async def test_a_trunk_over_tls_is_added_and_shown(lite: House, desk: Seat) -> N
 
     made = (await lite.ask("GET", "/v1/trunks/carrier-c")).json()
     assert (made["transport"], made["media_encryption"]) == ("tls", "sdes")
-    assert "encrypted or no call (SRTP)" in page.words
+    assert "encrypted, never in clear (SRTP)" in page.words
     await sent(operator, "/console/trunks/carrier-c/carrier", MOVED)
     assert (await lite.ask("GET", "/v1/trunks/carrier-c")).json()["media_encryption"] == "none"
     entry = (await kept(lite, Action.TRUNK_CHANGED))[0]
