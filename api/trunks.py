@@ -27,7 +27,7 @@ from api.schemas.trunks import (
     TrunkPatch,
 )
 from api.services import Services
-from masking.trunks import AuthType, Trunk, TrunkAuth
+from masking.trunks import AuthType, Trunk, TrunkAuth, check, check_door
 from storage import trunks
 from storage.errors import StorageError
 from storage.keys import KeyRole
@@ -39,11 +39,9 @@ APPLIED: Final = "Maskline-Applied"
 
 async def create_trunk(request: Request[TrunkIn, NoQuery]) -> Answer:
     """Add a trunk."""
-    services, trunk, now = (
-        request.services,
-        trunk_from(request.body.name, request.body),
-        request.now,
-    )
+    services, now = request.services, request.now
+    trunk = trunk_from(request.body.name, request.body)
+    may_be(services, trunk)
 
     def work(conn: Connection) -> Answer:
         trunks.add(conn, services.vault, trunk, now)
@@ -56,6 +54,7 @@ async def replace_trunk(request: Request[TrunkBody, NoQuery]) -> Answer:
     """Give it other settings, whole."""
     services, now = request.services, request.now
     trunk = trunk_from(request.path["name"], request.body)
+    may_be(services, trunk)
 
     def work(conn: Connection) -> Answer:
         trunks.replace(conn, services.vault, trunk, now)
@@ -74,6 +73,7 @@ async def change_trunk(request: Request[TrunkPatch, NoQuery]) -> Answer:
         if present is None:
             raise errors.TrunkNotFound
         trunk = replace(present, **changes)
+        may_be(services, trunk, present)
         trunks.replace(conn, services.vault, trunk, now)
         return answer(trunk_out(trunk))
 
@@ -116,6 +116,19 @@ async def list_trunks(request: Request[NoBody, PageQuery]) -> Answer:
 async def _applied(services: Services, made: Answer) -> Answer:
     taken = "now" if await tell_node(services) else "later"
     return replace(made, headers={**made.headers, APPLIED: taken})
+
+
+def may_be(services: Services, trunk: Trunk, present: Trunk | None = None) -> None:
+    """Raise InvalidTrunk for one that cannot be, or not on these nodes.
+
+    `present` had its place already: where calls come in from is looked at when it changes.
+    """
+    check(trunk)
+    before = None if present is None else (present.transport, present.inbound, present.auth)
+    if (trunk.transport, trunk.inbound, trunk.auth) == before:
+        return
+    if services.transports().tls is None:
+        check_door(trunk)
 
 
 async def tell_node(services: Services) -> bool:

@@ -106,6 +106,12 @@ class InvalidRule(InvalidInput):
     error_id = "invalid_rule"
 
 
+class InvalidTrunk(InvalidInput):
+    """The settings of the trunk cannot work together: correct the field that is named."""
+
+    error_id = "invalid_trunk"
+
+
 class InvalidQuietHours(InvalidInput):
     """The quiet hours overlap or are empty: give each time of the week once."""
 

@@ -8,12 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from masking.errors import InvalidTrunk
+
 
 class Transport(StrEnum):
     """SIP transport toward the carrier."""
 
     UDP = "udp"
     TCP = "tcp"
+    TLS = "tls"
+
+
+class MediaEncryption(StrEnum):
+    """What the audio toward the carrier is sealed with."""
+
+    NONE = "none"
+    SDES = "sdes"  # SRTP, whose keys stand in SDP (RFC 4568); never in clear
 
 
 class AuthType(StrEnum):
@@ -61,3 +71,30 @@ class Trunk:
     enabled: bool = True
     trusted: bool = True  # P-Asserted-Identity names the caller, else From
     options_interval_s: int = 30  # OPTIONS keep-alive; 0: none
+    media_encryption: MediaEncryption = MediaEncryption.NONE
+
+
+def check(trunk: Trunk) -> None:
+    """Raise InvalidTrunk for a trunk whose settings cannot go together."""
+    if trunk.media_encryption is MediaEncryption.SDES and trunk.transport is not Transport.TLS:
+        raise InvalidTrunk(
+            "sdes needs transport tls: the keys of the audio stand in the SIP messages",
+            field="media_encryption",
+        )
+
+
+def needs_tls_door(trunk: Trunk) -> bool:
+    """Whether its carrier opens TLS connections to us.
+
+    One with which we register calls over the connection that we opened.
+    """
+    return trunk.transport is Transport.TLS and trunk.inbound and not trunk.auth.register
+
+
+def check_door(trunk: Trunk) -> None:
+    """Raise InvalidTrunk for a trunk that would wait for calls where no TLS comes in."""
+    if needs_tls_door(trunk):
+        raise InvalidTrunk(
+            "TLS comes in only with the setting sip_tls: set that, or inbound to false",
+            field="inbound",
+        )

@@ -25,6 +25,7 @@ def node_settings(settings: Settings, prompts: Path | None) -> NodeSettings:
         tls_cert=settings.tls_cert,
         tls_key=settings.tls_key,
         sip_tls=settings.sip_tls,
+        sip_tls_ca=settings.sip_tls_ca,
         app_domain=settings.app_host,
         sip_ladder=settings.sip_ladder,
     )

@@ -166,7 +166,10 @@ class Settings(BaseSettings):
     """Certificate chain (PEM) of `public_host`: apps then come in by wss."""
     tls_key: Path | None = None
     sip_tls: Annotated[Address | None, BeforeValidator(_address)] = None
-    """SIP over TLS for native apps, with the same certificate."""
+    """SIP over TLS for native apps and carriers, with the same certificate."""
+    sip_tls_ca: Path | None = None
+    """Who vouches for carriers' certificates (PEM file, or folder made by c_rehash); by default
+    whom this machine trusts."""
     stun_urls: Annotated[tuple[str, ...], BeforeValidator(_urls)] = ()
     """``stun:HOST:PORT``, given to apps."""
     turn_urls: Annotated[tuple[str, ...], BeforeValidator(_urls)] = ()

@@ -292,7 +292,7 @@ CLASSIFIED: Final[Mapping[str, Kept]] = MappingProxyType(
             Term.SETTING,
             "name host port transport auth_type username register number_format country codecs "
             "max_channels max_cps priority inbound outbound enabled trusted options_interval_s "
-            "created_at updated_at",
+            "media_encryption created_at updated_at",
             password_sealed=Purpose.SECRET,
         ),
         "pools": kept(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from masking.errors import TrunkExists, TrunkInUse, UnknownTrunk
-from masking.trunks import AuthType, NumberFormat, Transport, Trunk, TrunkAuth
+from masking.trunks import AuthType, MediaEncryption, NumberFormat, Transport, Trunk, TrunkAuth
 from storage.dialect import insert_for, insert_if_absent
 from storage.prepared import Prepared
 from storage.schema import numbers, trunks, versions
@@ -108,6 +108,7 @@ def _row(vault: Vault, trunk: Trunk) -> dict[str, Any]:
         "enabled": trunk.enabled,
         "trusted": trunk.trusted,
         "options_interval_s": trunk.options_interval_s,
+        "media_encryption": trunk.media_encryption.value,
     }
 
 
@@ -135,4 +136,5 @@ def _trunk(vault: Vault, row: Row[Any]) -> Trunk:
         enabled=row.enabled,
         trusted=row.trusted,
         options_interval_s=row.options_interval_s,
+        media_encryption=MediaEncryption(row.media_encryption),
     )

@@ -10,11 +10,11 @@ import hashlib
 import ipaddress
 import socket
 import struct
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
+from telephony import tls
 from telephony.app_rows import REALM, AppServing, Family
-from telephony.layout import Doors, NodeSettings
+from telephony.layout import Doors, NodeSettings, conf_path
 
 __all__ = [
     "AOR_CACHE",
@@ -76,12 +76,11 @@ def lookups_conf(port: int, secret: str) -> str:
 def app_values(
     settings: NodeSettings,
     doors: Doors,
-    path: Callable[[Path], str],
     version: tuple[int, int],
 ) -> Mapping[str, str]:
-    """What the templates' names about apps stand for; `path` writes one as Asterisk reads it."""
+    """What the templates' names about apps stand for. Raises what `tls.listening` does."""
     host, port = ws_address(settings, doors)
-    certificate = _certificate(settings, path)
+    certificate = _certificate(settings)
     if certificate is None:
         listen = f"enabled = yes\nbindaddr = {host}\nbindport = {port}"
     else:
@@ -95,7 +94,7 @@ def app_values(
         "ws_most": str(_MOST_SOCKETS),
         "ws_listen": listen,
         "ws_protocol": "ws" if certificate is None else "wss",
-        "sip_tls": _sip_tls(settings, certificate),
+        "sip_tls": tls.listening(settings),
         "ice_addresses": "\n".join(_ice_addresses(media_address(settings))),
         "stranger": _stranger(doors) if version >= _KNOWS_REQUEST_URI else "",
     }
@@ -119,21 +118,10 @@ def _stranger(doors: Doors) -> str:
     return f"{endpoint}\n{auth}\n{identify}"
 
 
-def _certificate(settings: NodeSettings, path: Callable[[Path], str]) -> tuple[str, str] | None:
+def _certificate(settings: NodeSettings) -> tuple[str, str] | None:
     if settings.tls_cert is None or settings.tls_key is None:
         return None
-    return path(settings.tls_cert.absolute()), path(settings.tls_key.absolute())
-
-
-def _sip_tls(settings: NodeSettings, certificate: tuple[str, str] | None) -> str:
-    if settings.sip_tls is None or certificate is None:
-        return ""
-    return (
-        "\n[transport-tls]\ntype = transport\nprotocol = tls\n"
-        f"bind = {_joined(*settings.sip_tls)}\n"
-        f"cert_file = {certificate[0]}\npriv_key_file = {certificate[1]}\n"
-        "method = tlsv1_2\n"  # PJSIP's own default is 1.0
-    )
+    return conf_path(settings.tls_cert.absolute()), conf_path(settings.tls_key.absolute())
 
 
 def _ice_addresses(address: str | None) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 __all__ = [
     "AlreadyRunning",
+    "AuthoritiesUnusable",
     "BadTrunk",
     "DataFolderUnusable",
     "NodeDied",
@@ -32,6 +33,16 @@ class DataFolderUnusable(TelephonyError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"cannot write to {path}: {reason}")
+        self.path = path
+
+
+class AuthoritiesUnusable(TelephonyError):
+    """Those who should vouch for carriers cannot be read."""
+
+    error_id = "authorities_unusable"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"cannot use sip_tls_ca {path}: {reason}")
         self.path = path
 
 

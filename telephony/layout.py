@@ -26,6 +26,7 @@ __all__ = [
     "Identity",
     "Layout",
     "NodeSettings",
+    "conf_path",
     "free_loopback_port",
     "kept_port",
     "kept_udp_port",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 SOCKET_NAME = "asterisk.ctl"
+_CANNOT_STAND = re.compile(r"[\x00-\x1f;\\]")
 _SOCKET_PATH_BYTES = 100
 """Below the 108 of sockaddr_un, with room for what Asterisk appends while it binds."""
 
@@ -63,7 +65,8 @@ class NodeSettings:
     ws_port: int | None = None
     tls_cert: Path | None = None  # with its key: WebSockets are wss then
     tls_key: Path | None = None
-    sip_tls: tuple[str, int] | None = None  # SIP over TLS, for native apps
+    sip_tls: tuple[str, int] | None = None  # SIP over TLS, for native apps and carriers
+    sip_tls_ca: Path | None = None  # who vouches for carriers; None: whom this machine trusts
     app_domain: str | None = None  # HOST of the addresses that apps call; else the SIP host
     sip_ladder: bool = False  # whether Asterisk says over HEP what it sends and receives
 
@@ -226,6 +229,14 @@ def make_folders(layout: Layout) -> None:
         raise DataFolderUnusable(layout.root, error.strerror or str(error)) from error
 
 
+def conf_path(path: Path) -> str:
+    """A path as Asterisk reads it. Raises DataFolderUnusable where it would read another."""
+    text = str(path)
+    if _CANNOT_STAND.search(text) or text != text.strip():
+        raise DataFolderUnusable(path, "Asterisk cannot read such a path")
+    return text
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file with mode 0600, whole or not at all."""
     draft = path.with_name(f".{path.name}.new")
@@ -254,6 +265,7 @@ class Doors:
     lookup_port: int
     lookup_secret: str = field(repr=False)
     hep_port: int = 0  # UDP; 0: none was ever needed
+    tls_port: int = 0  # of the transport that trunks go out by; likewise
 
     @property
     def hep_secret(self) -> str:

@@ -24,16 +24,12 @@ from types import TracebackType
 from typing import Self
 
 from masking.trunks import Trunk
+from telephony import tls
 from telephony import trunks as pjsip
 from telephony.agent import Agent, open_agent
 from telephony.ami import AmiError, Login
 from telephony.app_config import media_address, ws_address
-from telephony.errors import (
-    DataFolderUnusable,
-    PortTaken,
-    TelephonyError,
-    TrunksNotTaken,
-)
+from telephony.errors import DataFolderUnusable, PortTaken, TelephonyError, TrunksNotTaken
 from telephony.install import AsteriskInstall
 from telephony.layout import (
     Doors,
@@ -348,11 +344,11 @@ class Node:
     async def apply_trunks(self, trunks: Iterable[Trunk], *, deadline_s: float = 5.0) -> None:
         """Make `trunks`, all there are, known to Asterisk. Calls that are up are not touched.
 
-        Written even where Asterisk does not run: the next start reads them. Raises BadTrunk,
-        DataFolderUnusable or TrunksNotTaken.
+        Written even where Asterisk does not run: the next start reads them. Raises TelephonyError.
         """
         wanted = tuple(trunks)
-        text = pjsip.render(wanted, media_address=media_address(self.settings))
+        address, over_tls = media_address(self.settings), self._outgoing_tls(wanted)
+        text = pjsip.render(wanted, media_address=address, tls=over_tls)
         taken = {trunk.name: trunk for trunk in wanted if trunk.enabled}
         async with self._trunks_turn:
             if text == _read(self.layout.trunks_conf) and self._taken == taken:
@@ -377,6 +373,23 @@ class Node:
             except AmiError as error:
                 raise TrunksNotTaken(str(error)) from error
             self._taken = taken
+
+    def _outgoing_tls(self, trunks: Iterable[Trunk]) -> str:
+        """The transport that they go out by where no other speaks TLS; on a port that is kept."""
+        if not tls.wanted(self.settings, trunks):
+            return ""
+        doors = self._identity.doors
+        if not doors.tls_port or self._was_taken(doors.tls_port):
+            port = kept_port(self._entropy, doors.lookup_port, doors.ws_port)
+            self._keep(replace(doors, tls_port=port))
+        return tls.outgoing(self.settings, self._identity.doors.tls_port)
+
+    def _was_taken(self, port: int) -> bool:
+        """Whether somebody has a kept port of ours: who but our Asterisk, where one runs."""
+        process = AsteriskProcess.find(self.layout)
+        if process is not None:
+            process.close()
+        return process is None and not tcp_port_is_free(self.settings.sip_host, port)
 
 
 def _read(path: Path) -> str | None:

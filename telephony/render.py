@@ -16,7 +16,7 @@ from pathlib import Path
 from telephony.app_config import app_values, lookups_conf
 from telephony.errors import DataFolderUnusable
 from telephony.install import AsteriskInstall
-from telephony.layout import Identity, Layout, NodeSettings, write_private
+from telephony.layout import Identity, Layout, NodeSettings, conf_path, write_private
 
 __all__ = [
     "AGENT_USER",
@@ -66,7 +66,6 @@ _EVENT_FIELDS = ("eventtime", "eventenum", "userdeftype", "uniqueid", "linkedid"
 
 _HEP_MODULES = "load = res_hep.so\nload = res_hep_pjsip.so"
 _PLACEHOLDER = re.compile(r"%\{([a-z_]+)\}")
-_CANNOT_STAND = re.compile(r"[\x00-\x1f;\\]")
 
 
 def render_files(
@@ -155,13 +154,13 @@ def _values(
     host = f"[{settings.sip_host}]" if ":" in settings.sip_host else settings.sip_host
     ami = identity.ami
     return {
-        "etc_dir": _path(layout.conf),
-        "modules_dir": _path(install.modules_dir),
-        "var_dir": _path(layout.var),
-        "share_dir": _path(layout.share),
-        "spool_dir": _path(layout.spool),
-        "run_dir": _path(layout.run),
-        "log_dir": _path(layout.log),
+        "etc_dir": conf_path(layout.conf),
+        "modules_dir": conf_path(install.modules_dir),
+        "var_dir": conf_path(layout.var),
+        "share_dir": conf_path(layout.share),
+        "spool_dir": conf_path(layout.spool),
+        "run_dir": conf_path(layout.run),
+        "log_dir": conf_path(layout.log),
         "node": identity.name,
         "max_calls": str(settings.max_calls),
         "max_files": str(_max_files()),
@@ -180,23 +179,13 @@ def _values(
         "cel_mapping": _advanced_mapping() if advanced else _legacy_mapping(),
         "route_timeout_s": f"{settings.route_timeout_s:g}",
         "language": settings.language,
-        **app_values(
-            settings, identity.doors, _path, (install.version.major, install.version.minor)
-        ),
+        **app_values(settings, identity.doors, (install.version.major, install.version.minor)),
     }
 
 
 def _fill(template: str, values: Mapping[str, str]) -> str:
     """Put the values in. Raises KeyError for a name without one."""
     return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
-
-
-def _path(path: Path) -> str:
-    """A path as Asterisk reads it. Raises DataFolderUnusable where it would read another."""
-    text = str(path)
-    if _CANNOT_STAND.search(text) or text != text.strip():
-        raise DataFolderUnusable(path, "Asterisk cannot read such a path")
-    return text
 
 
 def _max_files() -> int:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
-from masking.trunks import AuthType, Transport, Trunk
+from masking.trunks import AuthType, MediaEncryption, Transport, Trunk
 from telephony.discreet import DISCREET
 from telephony.errors import BadTrunk
 
@@ -29,13 +29,14 @@ _SECRET = re.compile(r"[A-Za-z0-9_.+@:/=!~*,^%&()-]{1,128}")
 _HEAD = "; Written by Maskline whenever trunks change. Do not edit.\n"
 
 
-def render(trunks: Iterable[Trunk], *, media_address: str | None = None) -> str:
+def render(trunks: Iterable[Trunk], *, media_address: str | None = None, tls: str = "") -> str:
     """Return pjsip_trunks.conf for the enabled trunks, the same text for the same trunks.
 
-    `media_address` is what SDP names, where the node listens on one address only.
+    `media_address` is what SDP names, where the node listens on one address only; `tls` the
+    transport of trunks over TLS, where it does not stand in pjsip.conf.
     Raises BadTrunk for a value that Asterisk would read as something else.
     """
-    parts = [_HEAD]
+    parts = [_HEAD, *([tls] if tls else [])]
     enabled = []
     for trunk in sorted(trunks, key=lambda trunk: trunk.name):
         check(trunk)
@@ -96,6 +97,12 @@ def check(trunk: Trunk) -> None:
         )
     else:
         need(fine=not auth.register, field="auth.register", rule="needs digest")
+    sealed = trunk.media_encryption is MediaEncryption.SDES
+    need(
+        fine=not sealed or trunk.transport is Transport.TLS,
+        field="media_encryption",
+        rule="sdes needs transport tls",
+    )
 
 
 def _is_address(host: str) -> bool:
@@ -144,6 +151,9 @@ def _endpoint(trunk: Trunk, media_address: str | None) -> Iterator[tuple[str, st
     yield "aors", trunk.name
     yield "context", "from-trunk" if trunk.inbound else "no-calls"
     yield "transport", f"transport-{trunk.transport}"
+    if trunk.media_encryption is MediaEncryption.SDES:
+        # Not "optimistic": plain RTP is neither offered nor taken.
+        yield "media_encryption", "sdes"
     yield "disallow", "all"
     yield "allow", ",".join(trunk.codecs)
     if trunk.auth.type is AuthType.DIGEST:
@@ -182,7 +192,9 @@ def _aor(trunk: Trunk) -> Iterator[tuple[str, str]]:
 
 def _uri(trunk: Trunk) -> str:
     host = f"[{trunk.host}]" if ":" in trunk.host else trunk.host
-    parameters = r"\;transport=tcp" if trunk.transport is Transport.TCP else ""
+    # UDP is what a URI without it means.
+    plain = trunk.transport is Transport.UDP
+    parameters = "" if plain else rf"\;transport={trunk.transport.value}"
     return f"sip:{host}:{trunk.port}{parameters}"
 
 
@@ -195,9 +207,9 @@ def _identify(trunk: Trunk, *, alone: bool) -> Iterator[tuple[str, str]]:
         return
     # SRV names are another host's business; the port is named.
     yield "srv_lookups", "no"
-    # A TCP connection comes from a port of the moment. So do calls of a carrier simulated on this
+    # A connection comes from a port of the moment. So do calls of a carrier simulated on this
     # machine, with an address for itself; 127.0.0.1 is everybody's, apps come from there.
-    if trunk.transport is Transport.TCP or (alone and _is_simulated(trunk.host)):
+    if trunk.transport is not Transport.UDP or (alone and _is_simulated(trunk.host)):
         yield "match", trunk.host
     else:
         host = f"[{trunk.host}]" if ":" in trunk.host else trunk.host

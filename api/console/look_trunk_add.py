@@ -15,7 +15,15 @@ from sqlalchemy import Connection
 
 from api.console.look_act import Deed, Facts, act, form, fresh
 from api.console.look_fields import Wrong, flag, required, text, whole
-from api.console.look_trunk_carrier import BOUNDS, FLAGS, TEXTS, choices, read, wrong_of
+from api.console.look_trunk_carrier import (
+    BOUNDS,
+    FLAGS,
+    TEXTS,
+    be_possible,
+    choices,
+    read,
+    wrong_of,
+)
 from api.console.look_trunks import LIMITS, shown_after
 from api.console.page import Visit
 from api.console.render import render
@@ -23,7 +31,7 @@ from api.schemas.trunks import TrunkIn
 from api.trunks import trunk_from
 from masking.errors import TrunkExists
 from masking.staff import Right
-from masking.trunks import AuthType, NumberFormat, Transport, Trunk
+from masking.trunks import AuthType, MediaEncryption, NumberFormat, Transport, Trunk
 from storage import trunks
 from storage.audit import Action
 
@@ -39,6 +47,7 @@ _USUAL: Final[Mapping[str, str]] = {
     "transport": Transport.UDP.value,
     "number_format": NumberFormat.E164.value,
     "auth": AuthType.IP.value,
+    "media_encryption": MediaEncryption.NONE.value,
     "country": "RU",
     "codecs": "alaw, ulaw",
 }
@@ -84,7 +93,9 @@ def _read(visit: Visit) -> Trunk:
     except ValidationError as error:
         wrong = wrong_of(error, _FIELDS, or_else="name")
         raise Wrong(wrong.field, _SAYS.get(wrong.field, "")) from None
-    return trunk_from(checked.name, checked)
+    trunk = trunk_from(checked.name, checked)
+    be_possible(visit, trunk)
+    return trunk
 
 
 def _asking(

@@ -25,9 +25,17 @@ from api.console.render import render
 from api.console.texts import Texts
 from api.schemas.patterns import NAME
 from api.schemas.trunks import TrunkPatch
-from api.trunks import settings_of
+from api.trunks import may_be, settings_of
+from masking.errors import InvalidTrunk
 from masking.staff import Right
-from masking.trunks import AuthType, NumberFormat, Transport, Trunk, TrunkAuth
+from masking.trunks import (
+    AuthType,
+    MediaEncryption,
+    NumberFormat,
+    Transport,
+    Trunk,
+    TrunkAuth,
+)
 from storage import trunks
 from storage.audit import Action
 
@@ -39,8 +47,12 @@ _CHOICES: Final = {
     "number_format": [one.value for one in NumberFormat],
     "auth": [one.value for one in AuthType],
 }
+_SEALINGS: Final = [one.value for one in MediaEncryption]
 _FIELDS: Final = frozenset({*BOUNDS, *TEXTS, "password"})
-_PLAIN: Final = ("host", "port", "transport", "number_format", "country", "options_interval_s")
+_PLAIN: Final = (
+    *("host", "port", "transport", "number_format", "country", "options_interval_s"),
+    "media_encryption",
+)
 
 
 def read(typed: Fields, kept: TrunkAuth | None = None) -> dict[str, Any]:
@@ -50,6 +62,8 @@ def read(typed: Fields, kept: TrunkAuth | None = None) -> dict[str, Any]:
     }
     for name, allowed in _CHOICES.items():
         sent[name] = required(choice(typed, name, frozenset(allowed)), name)
+    sealing = choice(typed, "media_encryption", frozenset(_SEALINGS))
+    sent["media_encryption"] = sealing or MediaEncryption.NONE.value
     for name in ("host", "country"):
         sent[name] = text(typed, name) or ""
     sent["codecs"] = (text(typed, "codecs") or "").lower().replace(",", " ").split()
@@ -75,7 +89,18 @@ def choices(words: Texts) -> dict[str, list[tuple[str, str]]]:
         "transport": [(one, one.upper()) for one in _CHOICES["transport"]],
         "number_format": [(one, words(f"look.format.{one}")) for one in _CHOICES["number_format"]],
         "auth": [(one, words(f"look.trunk.auth_{one}")) for one in _CHOICES["auth"]],
+        "media_encryption": [(one, words(f"look.trunk.sealed_{one}")) for one in _SEALINGS],
     }
+
+
+def be_possible(visit: Visit, trunk: Trunk, present: Trunk | None = None) -> None:
+    """Raise Wrong at the field that keeps it from being, or from being on these nodes."""
+    try:
+        may_be(visit.services, trunk, present)
+    except InvalidTrunk as error:
+        # Where its calls come in from is no field of every form: then the transport is.
+        field = str(error.field)
+        raise Wrong("transport" if field == "inbound" else field, f"trunk_{field}") from None
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
@@ -101,11 +126,15 @@ async def change(visit: Visit) -> web.StreamResponse:
         if before is None:
             raise ConsoleProblem(404, "look.trunk.missing")
         after = replace(before, **settings_of(sent, sent.model_fields_set))
+        be_possible(visit, after, before)
         if after != before:
             trunks.replace(conn, vault, after, now)
         return _told(before, after)
 
-    await act(visit, Deed(Action.TRUNK_CHANGED, "trunk", name, {"what": "carrier"}), work)
+    try:
+        await act(visit, Deed(Action.TRUNK_CHANGED, "trunk", name, {"what": "carrier"}), work)
+    except Wrong as error:
+        return _mended(visit, present, error)
     return await shown_after(visit, name, "carrier")
 
 

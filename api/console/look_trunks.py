@@ -18,7 +18,8 @@ from api.console.look_fields import Wrong, flag, known, required, whole
 from api.console.page import Page, Visit
 from api.console.render import render, see
 from api.schemas.patterns import NAME
-from api.trunks import tell_node
+from api.trunks import may_be, tell_node
+from masking.errors import InvalidTrunk
 from masking.staff import Right
 from masking.trunks import Trunk
 from storage import numbers, trunks
@@ -125,7 +126,12 @@ async def _change(visit: Visit, what: str, changes: dict[str, Any]) -> web.Strea
             raise ConsoleProblem(404, "look.trunk.missing")
         changed = {one: value for one, value in changes.items() if getattr(present, one) != value}
         if changed:
-            trunks.replace(conn, vault, replace(present, **changed), now)
+            after = replace(present, **changed)
+            try:
+                may_be(visit.services, after, present)
+            except InvalidTrunk as error:
+                raise ConsoleProblem(409, f"look.wrong.trunk_{error.field}") from None
+            trunks.replace(conn, vault, after, now)
         return changed
 
     await act(visit, Deed(Action.TRUNK_CHANGED, "trunk", name, {"what": what}), work)

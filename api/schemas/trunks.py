@@ -6,17 +6,18 @@ What comes in here ends in Asterisk's configuration: every text has a pattern.
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.schemas.common import WHOLE, In, NameField, Out
 from api.schemas.patterns import COUNTRY, CREDENTIAL, HOST, USERNAME
 from masking import e164
-from masking.trunks import AuthType, NumberFormat, Transport
+from masking.trunks import AuthType, MediaEncryption, NumberFormat, Transport
 
 Port = Annotated[int, Field(ge=1, le=65_535), WHOLE]
+SIPS_PORT: Final = 5061  # RFC 3261, 18.2.1: where SIP over TLS is served
 Codec = Literal["alaw", "ulaw", "g722", "opus", "gsm", "g729"]
 
 
@@ -116,8 +117,11 @@ class TrunkBody(In):
     """All of a trunk but its name."""
 
     host: Host
-    port: Port = 5060
-    transport: Transport = Transport.UDP
+    port: Port = Field(default=5060, description="Over TLS 5061 where it is left out")
+    transport: Transport = Field(
+        default=Transport.UDP,
+        description="Over `tls` the carrier's certificate must be good for `host`",
+    )
     auth: Auth = IpAuth(type="ip")
     number_format: NumberFormat = Field(
         default=NumberFormat.E164, description="How the carrier spells numbers"
@@ -134,6 +138,16 @@ class TrunkBody(In):
         default=True, description="P-Asserted-Identity names the caller; else From"
     )
     options_interval_s: OptionsInterval = 30
+    media_encryption: MediaEncryption = Field(
+        default=MediaEncryption.NONE,
+        description="`sdes`: SRTP or no sound over this trunk, both ways; needs `transport` tls",
+    )
+
+    @model_validator(mode="after")
+    def _usual_port(self) -> Self:
+        if self.transport is Transport.TLS and "port" not in self.model_fields_set:
+            self.port = SIPS_PORT
+        return self
 
 
 class TrunkIn(TrunkBody):
@@ -160,6 +174,7 @@ class TrunkPatch(In):
     enabled: bool | None = None
     trusted: bool | None = None
     options_interval_s: OptionsInterval | None = None
+    media_encryption: MediaEncryption | None = None
 
 
 class AuthOut(Out):
@@ -189,6 +204,7 @@ class TrunkOut(Out):
     enabled: bool
     trusted: bool
     options_interval_s: int
+    media_encryption: MediaEncryption
 
 
 class TrunkPage(Out):

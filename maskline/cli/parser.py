@@ -193,7 +193,12 @@ def _trunks(commands: _Commands) -> None:
     change.add_argument("--enabled", choices=("yes", "no"))
     for command in (add, change):
         command.add_argument("--port", type=int)
-        command.add_argument("--transport", choices=("udp", "tcp"))
+        command.add_argument("--transport", choices=("udp", "tcp", "tls"))
+        command.add_argument(
+            "--media-encryption",
+            choices=("none", "sdes"),
+            help="of the audio: sdes is SRTP, and needs --transport tls",
+        )
         command.add_argument(
             "--username", help="digest; the password is asked for or read from stdin"
         )

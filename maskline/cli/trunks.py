@@ -16,7 +16,7 @@ from maskline.errors import CommandRefused
 
 _PLAIN = (
     *("host", "port", "transport", "number_format", "country"),
-    *("max_channels", "max_cps", "priority"),
+    *("max_channels", "max_cps", "priority", "media_encryption"),
 )
 _SWITCHES = ("enabled", "inbound", "outbound", "trusted")
 
@@ -85,12 +85,17 @@ def _password() -> str:
     return sys.stdin.readline().rstrip("\n")
 
 
+def _sealed(trunk: dict[str, Any]) -> str:
+    sealed = trunk["media_encryption"]
+    return "" if sealed == "none" else f"+{sealed}"
+
+
 def _row(trunk: dict[str, Any]) -> tuple[str, ...]:
     ways = [way for way in ("inbound", "outbound") if trunk[way]]
     state = "+".join(ways) if trunk["enabled"] and ways else "off"
     return (
         trunk["name"],
-        f"{trunk['host']}:{trunk['port']}/{trunk['transport']}",
+        f"{trunk['host']}:{trunk['port']}/{trunk['transport']}{_sealed(trunk)}",
         trunk["auth"]["type"],
         trunk["number_format"],
         ",".join(trunk["codecs"]),

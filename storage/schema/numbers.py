@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    text,
 )
 
 from storage.columns import Json, RowId, UtcMillis
@@ -39,6 +40,7 @@ trunks = Table(
     Column("enabled", Boolean, nullable=False),
     Column("trusted", Boolean, nullable=False),
     Column("options_interval_s", Integer, nullable=False),
+    Column("media_encryption", Text, nullable=False, server_default=text("'none'")),
     Column("created_at", UtcMillis, nullable=False),
     Column("updated_at", UtcMillis, nullable=False),
 )

@@ -6,6 +6,7 @@ As `wiretap.Tap` is for UDP; a `Party` speaks through either.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Self
 
 from maskline.demo.sip import Message
@@ -67,6 +68,9 @@ class TcpTap(Tap):
         self._origin: dict[str, _Wire] = {}  # by Call-ID, where its last request came from
         self._waiting: list[bytes] = []  # until there is a connection
         self._dialling: asyncio.Task[None] | None = None
+        self.dials = True  # else it calls over connections that were made to it
+        self.shows: ssl.SSLContext | None = None  # to those who connect to it; None: bare TCP
+        self.believes: ssl.SSLContext | None = None  # of those it connects to
 
     @classmethod
     async def open(cls, toward: Address, host: str | None = None, port: int = 0) -> Self:
@@ -78,7 +82,7 @@ class TcpTap(Tap):
         """Take connections, at the port that it had before if none is given."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Wire(self, came_in=True), self.host, port or self.port
+            lambda: _Wire(self, came_in=True), self.host, port or self.port, ssl=self.shows
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -123,7 +127,7 @@ class TcpTap(Tap):
         """Over the connection that its call came by; over one of our own otherwise."""
         wire = self._origin.get(Message(data).call_id)
         if wire is None or wire not in self.wires:
-            own = [one for one in self.wires if not one.came_in]
+            own = [one for one in self.wires if not (one.came_in and self.dials)]
             wire = own[0] if own else None
         if wire is not None:
             assert wire.transport is not None
@@ -136,7 +140,10 @@ class TcpTap(Tap):
     async def _dial(self) -> None:
         loop = asyncio.get_running_loop()
         _, wire = await loop.create_connection(
-            lambda: _Wire(self, came_in=False), *self.toward, local_addr=(self.host, 0)
+            lambda: _Wire(self, came_in=False),
+            *self.toward,
+            local_addr=(self.host, 0),
+            ssl=self.believes,
         )
         waiting, self._waiting = self._waiting, []
         for data in waiting:

@@ -309,9 +309,17 @@ class Party:
         return b"\n".join([*self.tap.raw, *self.media.raw, *self.media.rtcp.raw])
 
 
-async def caller(tap: Tap, number: str, *, sender: str, contact: str = "", tone_hz: int) -> Party:
+async def caller(
+    tap: Tap,
+    number: str,
+    *,
+    sender: str,
+    contact: str = "",
+    tone_hz: int,
+    media: TapMedia | None = None,
+) -> Party:
     """A party that is about to dial `number`; `sender` is its From without tag."""
-    media = await TapMedia.pair(tap.host)
+    media = media or await TapMedia.pair(tap.host)
     media.tone_hz = tone_hz
     party = Party(tap, media)
     party.local = f"{sender};tag={party.tag}"
@@ -321,9 +329,16 @@ async def caller(tap: Tap, number: str, *, sender: str, contact: str = "", tone_
     return party
 
 
-async def callee(tap: Tap, invite: Message, *, contact: str = "", tone_hz: int) -> Party:
+async def callee(
+    tap: Tap,
+    invite: Message,
+    *,
+    contact: str = "",
+    tone_hz: int,
+    media: TapMedia | None = None,
+) -> Party:
     """The party that `invite` rings."""
-    media = await TapMedia.pair(tap.host)
+    media = media or await TapMedia.pair(tap.host)
     media.tone_hz = tone_hz
     party = Party(tap, media, call_id=invite.call_id)
     party.local = f"{invite.header('to')};tag={party.tag}"

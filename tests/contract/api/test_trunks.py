@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -110,7 +111,13 @@ async def test_pages_show_every_trunk_once(house: House) -> None:
         ({"port": 0}, "port"),
         ({"port": 65536}, "port"),
         ({"port": "5060"}, "port"),
-        ({"transport": "tls"}, "transport"),
+        ({"transport": "sctp"}, "transport"),
+        ({"transport": "tls"}, "inbound"),
+        ({"transport": "tls", "auth": DIGEST | {"register": False}}, "inbound"),
+        ({"media_encryption": "sdes"}, "media_encryption"),
+        ({"media_encryption": "sdes", "transport": "tcp"}, "media_encryption"),
+        ({"media_encryption": "dtls", "transport": "tls"}, "media_encryption"),
+        ({"media_encryption": None}, "media_encryption"),
         ({"auth": {}}, "auth"),
         ({"auth": {"type": "psk"}}, "auth"),
         ({"auth": {"type": "ip", "password": "x"}}, "auth.password"),
@@ -147,3 +154,56 @@ async def test_a_change_to_nothing_is_refused(lite: House) -> None:
 
     assert refused.status == 422
     assert list(refused.fields) == ["host"]
+
+
+OUTWARD = {"transport": "tls", "inbound": False}
+
+
+async def test_over_tls_calls_go_out_with_no_door_and_come_in_by_one(house: House) -> None:
+    made = await house.ask("POST", "/v1/trunks", trunk(**OUTWARD, media_encryption="sdes"))
+    assert (made.status, made.json()["media_encryption"]) == (201, "sdes")
+    refused = await house.ask("PATCH", "/v1/trunks/carrier-a", {"inbound": True})
+    assert (refused.status, list(refused.fields)) == (422, ["inbound"])
+    assert "sip_tls" in refused.fields["inbound"]
+
+    house.transports = replace(house.transports, tls="sip.test:5061")
+    changed = await house.ask("PATCH", "/v1/trunks/carrier-a", {"inbound": True})
+    assert (changed.status, changed.json()["inbound"]) == (200, True)
+
+
+async def test_a_door_that_was_shut_since_keeps_nobody_from_changing_the_rest(lite: House) -> None:
+    lite.transports = replace(lite.transports, tls="sip.test:5061")
+    await lite.ask("POST", "/v1/trunks", trunk(transport="tls"))
+    lite.transports = replace(lite.transports, tls=None)
+
+    changed = await lite.ask("PATCH", "/v1/trunks/carrier-a", {"enabled": False})
+    assert (changed.status, changed.json()["enabled"]) == (200, False)
+    assert (await lite.ask("PUT", "/v1/trunks/carrier-a", trunk(transport="tls"))).status == 422
+
+
+async def test_a_carrier_we_register_with_calls_over_our_own_connection(lite: House) -> None:
+    made = await lite.ask("POST", "/v1/trunks", trunk(transport="tls", auth=DIGEST))
+    assert (made.status, made.json()["inbound"]) == (201, True)
+
+
+async def test_the_port_that_is_left_out_is_that_of_the_transport(lite: House) -> None:
+    for sent, port in (
+        ({"transport": "udp"}, 5060),
+        (OUTWARD, 5061),
+        ({**OUTWARD, "port": 5060}, 5060),
+    ):
+        body = {"host": "sip.example.org", **sent}
+        if port == 5060 and sent["transport"] == "udp":
+            await lite.ask("POST", "/v1/trunks", {"name": "carrier-a", **body})
+        kept = await lite.ask("PUT", "/v1/trunks/carrier-a", body)
+        assert kept.json()["port"] == port
+    changed = await lite.ask("PATCH", "/v1/trunks/carrier-a", {"transport": "udp"})
+    assert changed.json()["port"] == 5060
+
+
+async def test_sealed_audio_is_not_left_behind_without_tls(lite: House) -> None:
+    await lite.ask("POST", "/v1/trunks", trunk(**OUTWARD, media_encryption="sdes"))
+    refused = await lite.ask("PATCH", "/v1/trunks/carrier-a", {"transport": "udp"})
+    assert (refused.status, list(refused.fields)) == (422, ["media_encryption"])
+    both = {"transport": "udp", "media_encryption": "none"}
+    assert (await lite.ask("PATCH", "/v1/trunks/carrier-a", both)).status == 200

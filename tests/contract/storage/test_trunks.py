@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from masking.errors import TrunkExists, TrunkInUse, UnknownTrunk
-from masking.trunks import AuthType, NumberFormat, Transport, Trunk, TrunkAuth
+from masking.trunks import AuthType, MediaEncryption, NumberFormat, Transport, Trunk, TrunkAuth
 from storage import Database, trunks
 from storage.errors import SealBroken
 from storage.schema import trunks as table
@@ -20,7 +20,7 @@ FULL = Trunk(
     name="carrier-z",
     host="sip.carrier.example",
     port=5080,
-    transport=Transport.TCP,
+    transport=Transport.TLS,
     auth=TrunkAuth(AuthType.DIGEST, "maskline", PASSWORD, register=True),
     number_format=NumberFormat.NATIONAL,
     country="DE",
@@ -33,6 +33,7 @@ FULL = Trunk(
     enabled=False,
     trusted=False,
     options_interval_s=0,
+    media_encryption=MediaEncryption.SDES,
 )
 
 

@@ -289,3 +289,25 @@ async def test_participants_get_the_numbers_of_their_own_leases(url: str) -> Non
     finally:
         await database.close()
     assert [tuple(row) for row in found] == [(0, None), (1, 7)]
+
+
+async def test_trunks_that_are_there_send_their_audio_as_they_did(url: str) -> None:
+    def filled(conn: Connection) -> None:
+        upgrade(conn, "0019")
+        conn.execute(text(_AS_OF_0018.strip().split(";")[0]))
+
+    database = open_database(url)
+    try:
+        await database.write(filled)
+    finally:
+        await database.close()
+
+    await migrate(url)
+
+    database = open_database(url)
+    try:
+        wanted = text("SELECT name, media_encryption FROM trunks")
+        found = await database.read(lambda conn: conn.execute(wanted).all())
+    finally:
+        await database.close()
+    assert [tuple(row) for row in found] == [("t", "none")]

@@ -20,7 +20,7 @@ TLS = replace(SETTINGS, tls_cert=Path("/c.pem"), tls_key=Path("/k.pem"))
 
 
 def values(settings: NodeSettings, version: tuple[int, int] = (22, 10)) -> dict[str, str]:
-    return dict(app_values(settings, DOORS, str, version))
+    return dict(app_values(settings, DOORS, version))
 
 
 def read(text: str) -> configparser.ConfigParser:

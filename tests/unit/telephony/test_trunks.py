@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from masking.trunks import AuthType, Transport, Trunk, TrunkAuth
+from masking.trunks import AuthType, MediaEncryption, Transport, Trunk, TrunkAuth
 from telephony.errors import BadTrunk
 from telephony.trunks import called_over, render
 
@@ -94,9 +94,41 @@ def test_over_tcp_the_source_port_says_nothing() -> None:
     found = of(replace(IP, transport=Transport.TCP))
     assert found["identify carrier-a-identify"]["match"] == ["192.0.2.1"]
     assert found["aor carrier-a"]["contact"] == [r"sip:192.0.2.1:5080\;transport=tcp"]
+    assert found["endpoint carrier-a"]["transport"] == ["transport-tcp"]
     both = of(replace(IP, transport=Transport.TCP), replace(IP, name="carrier-b"))
     assert both["identify carrier-a-identify"]["match"] == ["192.0.2.1"]
     assert both["identify carrier-b-identify"]["match"] == ["192.0.2.1:5080"]
+
+
+SEALED = replace(
+    REGISTERED, transport=Transport.TLS, port=5061, media_encryption=MediaEncryption.SDES
+)
+
+
+def test_over_tls_all_that_we_send_goes_by_it() -> None:
+    found = of(SEALED)
+    uri = r"sip:192.0.2.1:5061\;transport=tls"
+    assert found["aor carrier-a"]["contact"] == found["aor carrier-a_unasked"]["contact"] == [uri]
+    registration = found["registration carrier-a-registration"]
+    assert registration["server_uri"] == [uri]
+    assert registration["client_uri"] == [uri.replace("sip:", "sip:our%40name@")]
+    assert (
+        registration["transport"] == found["endpoint carrier-a"]["transport"] == ["transport-tls"]
+    )
+    assert found["identify carrier-a-identify"]["match"] == ["192.0.2.1"]
+
+
+def test_sealed_audio_is_required_and_otherwise_not_spoken_of() -> None:
+    endpoint = of(SEALED)["endpoint carrier-a"]
+    assert endpoint["media_encryption"] == ["sdes"]
+    assert "media_encryption_optimistic" not in endpoint
+    assert "media_encryption" not in of(IP)["endpoint carrier-a"]
+
+
+def test_the_transport_of_trunks_stands_before_them() -> None:
+    text = render([SEALED], tls="\n[transport-tls]\ntype = transport\n")
+    assert text.index("[transport-tls]") < text.index("[carrier-a]")
+    assert next(iter(sections(text))) == "transport transport-tls"
 
 
 def test_over_the_last_trunk_a_call_is_tried_whether_or_not_it_answers_options() -> None:
@@ -170,6 +202,7 @@ def test_a_node_on_one_address_names_it_in_sdp() -> None:
         (replace(DIGEST, auth=TrunkAuth(AuthType.DIGEST, "a", "x\ny")), "auth.password"),
         (replace(DIGEST, auth=TrunkAuth(AuthType.DIGEST, "a", None)), "auth.password"),
         (replace(IP, auth=TrunkAuth(register=True)), "auth.register"),
+        (replace(SEALED, transport=Transport.TCP), "media_encryption"),
     ],
 )
 def test_a_value_that_asterisk_would_misread_is_refused(trunk: Trunk, field: str) -> None:
