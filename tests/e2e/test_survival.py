@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from maskline.demo import Answer, Behaviour, Call, CallState, Carrier, Ring, sip
-from maskline.demo.spec import Codec
+from maskline.demo.g711 import Codec
 from tests.support.maskline import Maskline, Session, eventually
 from tests.support.wiretap import Tap, caller
 
