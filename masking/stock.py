@@ -68,6 +68,10 @@ class Stock:
     def __contains__(self, number_id: object) -> bool:
         return number_id in self._by_id
 
+    def count(self, number_ids: Iterable[int]) -> int:
+        """How many of them are of this pool; of a dealer's hundreds, with each session."""
+        return sum(map(self._by_id.__contains__, number_ids))
+
     def get(self, number_id: int) -> ProxyNumber | None:
         """The number of that id, if it is of this pool."""
         return self._by_id.get(number_id)

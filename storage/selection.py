@@ -252,7 +252,7 @@ _PLAIN: Final = MappingProxyType({"": True})
 def _holding_of(conn: Connection, row: Row[Any], stock: Stock, at: int) -> _Holding:
     plain = row.plain or ()
     held: dict[int, Mapping[str, bool]] = dict.fromkeys(plain, _PLAIN)
-    live = sum(map(stock.__contains__, plain))
+    live = stock.count(plain)
     for number, extension, slot, expires_at in row.others or ():
         is_live = expires_at > at
         held[number] = {**held.get(number, {}), extension: is_live}
