@@ -200,7 +200,9 @@ async def test_a_process_beside_that_dies_with_two_batches_out_is_done_without(
         assert beside._child._process is not None
         os.kill(beside._child._process.pid, signal.SIGKILL)
         await it.drain()
-        assert not beside._child.running
+        async with asyncio.timeout(20):
+            while beside._child.running:  # until its end is told
+                await asyncio.sleep(0.01)
     finally:
         await it.close()
     assert await world.everything() == expected
