@@ -7,6 +7,7 @@ import itertools
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis import Case
 
 from api import openapi
-from api.services import ApiSettings, AppTransports
+from api.services import ApiSettings
 from storage.database import open_database
 from storage.vault import Vault, VaultKeys
 from tests.contract.api.house import House
@@ -132,7 +133,7 @@ class Standing:
         vault = Vault(VaultKeys.generate())
         settings = ApiSettings(sip_host="sip.test", app_burst=10_000)
         self.house = House(open_database(self._url), vault, settings)
-        self.house.transports = AppTransports(tls="sip.test:5061")
+        self.house.transports = replace(self.house.transports, tls="sip.test:5061")
         await self.house.open()
         self.house.keys["app"] = (await self.house.credential())["token"]
         await self.house.furnish(*(f"+7495{number:07}" for number in range(2_000)))
